@@ -1,0 +1,143 @@
+package devidp
+
+import (
+	"encoding/json"
+	"errors"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// admin serves the knobs over HTTP: JSON in, JSON out, and only for callers on this machine that no web page can be.
+func (p *IdP) admin(x *exchange) {
+	if !x.fromHere() {
+		x.json(http.StatusForbidden, map[string]any{"error": "the knobs are for programs and pages of this host"})
+		return
+	}
+	name := strings.TrimPrefix(x.r.URL.Path, pathAdmin)
+	if name == "counts" {
+		if x.allow(http.MethodGet) {
+			x.json(http.StatusOK, p.Counts())
+		}
+		return
+	}
+	knob, known := p.knobs()[name]
+	if !known {
+		x.json(http.StatusNotFound, map[string]any{"error": "no such knob"})
+		return
+	}
+	if !x.allow(http.MethodPost) {
+		return
+	}
+	kind, _, err := mime.ParseMediaType(x.r.Header.Get("Content-Type"))
+	if err != nil || kind != "application/json" { // a form of another site cannot send this
+		x.json(http.StatusUnsupportedMediaType, map[string]any{"error": "the body must be application/json"})
+		return
+	}
+	d := json.NewDecoder(http.MaxBytesReader(x.w, x.r.Body, maxBody))
+	d.DisallowUnknownFields()
+	var turn knobInput
+	if err := d.Decode(&turn); err != nil || d.More() {
+		x.json(http.StatusBadRequest, map[string]any{"error": "the body is not the JSON object that the README describes"})
+		return
+	}
+	answer, err := knob(turn)
+	if err != nil {
+		x.json(http.StatusBadRequest, map[string]any{"error": err.Error()})
+		return
+	}
+	p.cfg.Log.Info("test provider: knob turned", "knob", name)
+	x.json(http.StatusOK, answer)
+}
+
+// fromHere refuses requests of other sites and names that point here by rebinding.
+func (x *exchange) fromHere() bool {
+	if !loopback(x.r.Host) && "http://"+x.r.Host != x.base && "https://"+x.r.Host != x.base {
+		return false
+	}
+	if site := x.r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" && site != "none" {
+		return false
+	}
+	from := x.r.Header.Get("Origin")
+	if from == "" {
+		return true
+	}
+	u, err := url.Parse(from)
+	return err == nil && u.Host == x.r.Host
+}
+
+// knobInput is the members of all knobs' bodies; each knob reads its own. Times are in milliseconds or seconds, as named.
+type knobInput struct {
+	Endpoint      Endpoint `json:"endpoint"`
+	LatencyMillis int      `json:"latency_ms"`
+	Status        int      `json:"status"`
+	Body          string   `json:"body"`
+	ContentType   string   `json:"content_type"`
+	RetryAfter    int      `json:"retry_after"`
+	Drop          bool     `json:"drop"`
+	After         bool     `json:"after"`
+	Times         int      `json:"times"`
+
+	GrantType string `json:"grant_type"`
+	AADSTS    int    `json:"aadsts"`
+	Error     string `json:"error"`
+	Suberror  string `json:"suberror"`
+	Claims    string `json:"claims"`
+
+	Seconds int    `json:"seconds"`
+	User    string `json:"user"`
+}
+
+func (p *IdP) knobs() map[string]func(knobInput) (any, error) {
+	keys := func() any { return map[string]any{"keys": p.KeyIDs()} }
+	done := map[string]any{}
+	return map[string]func(knobInput) (any, error){
+		"keys/rotate":   func(knobInput) (any, error) { err := p.RotateKeys(); return keys(), err },
+		"keys/withdraw": func(knobInput) (any, error) { p.WithdrawKeys(); return keys(), nil },
+		"faults":        func(in knobInput) (any, error) { return done, p.faultFrom(in) },
+		"faults/clear":  func(knobInput) (any, error) { p.ClearFaults(); return done, nil },
+		"token-error": func(in knobInput) (any, error) {
+			if in.Status != 0 && !plausible(in.Status) {
+				return nil, errStatus
+			}
+			p.FailToken(TokenError{
+				GrantType: in.GrantType, AADSTS: in.AADSTS, Error: in.Error, Status: in.Status, Suberror: in.Suberror, Claims: in.Claims, Times: in.Times,
+			})
+			return done, nil
+		},
+		"token-lifetime": func(in knobInput) (any, error) {
+			p.SetTokenLifetime(time.Duration(in.Seconds) * time.Second)
+			return done, nil
+		},
+		"refresh-tokens/revoke": func(in knobInput) (any, error) {
+			return map[string]any{"revoked": p.RevokeRefreshTokens(in.User)}, nil
+		},
+		"auto-login": func(in knobInput) (any, error) { return done, p.SetAutoLogin(in.User) },
+	}
+}
+
+var (
+	errStatus   = errors.New("status must be from 200 to 599")
+	errEndpoint = errors.New("endpoint must be one of front, metadata, keys, authorize, login, token, logout, par")
+)
+
+// plausible statuses are those that net/http can send as a final answer.
+func plausible(status int) bool { return status >= 200 && status <= 599 }
+
+func (p *IdP) faultFrom(in knobInput) error {
+	switch in.Endpoint {
+	case EndpointFront, EndpointMetadata, EndpointKeys, EndpointAuthorize, EndpointLogin, EndpointToken, EndpointLogout, EndpointPAR:
+	default:
+		return errEndpoint
+	}
+	if in.Status != 0 && !plausible(in.Status) {
+		return errStatus
+	}
+	p.SetFault(in.Endpoint, Fault{
+		Latency: time.Duration(in.LatencyMillis) * time.Millisecond, Status: in.Status, Body: in.Body, ContentType: in.ContentType,
+		RetryAfter: time.Duration(in.RetryAfter) * time.Second, Drop: in.Drop, After: in.After, Times: in.Times,
+	})
+	return nil
+}

@@ -1,0 +1,135 @@
+package devidp_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"postern/oidc/devidp"
+)
+
+func fuzzed(f *testing.F) *devidp.IdP {
+	f.Helper()
+	idp, err := devidp.New(devidp.Config{KeyFile: keyFile, AutoLogin: "kari", Clients: []devidp.ClientConfig{{
+		ID: clientID, Secret: secret, JWKS: encode(f, newKey(f, "client-key", "ES256")),
+		RedirectURIs: []string{redirect}, PostLogoutRedirectURIs: []string{signedOut},
+	}}})
+	must(f, err)
+	return idp
+}
+
+func serve(idp *devidp.IdP, method, path, query, form string, header ...string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, "http://localhost/"+devidp.DefaultTenantID+path, strings.NewReader(form))
+	r.URL.RawQuery = query
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	answer := httptest.NewRecorder()
+	idp.ServeHTTP(answer, r)
+	return answer
+}
+
+// goesOnlyTo fails if an answer leads anywhere but to these addresses.
+func goesOnlyTo(t *testing.T, answer *httptest.ResponseRecorder, allowed ...string) {
+	t.Helper()
+	if answer.Code >= 500 {
+		t.Errorf("status %d", answer.Code)
+	}
+	location := answer.Header().Get("Location")
+	if location == "" {
+		return
+	}
+	for _, prefix := range allowed {
+		if rest, ok := strings.CutPrefix(location, prefix); ok && (rest == "" || rest[0] == '?') {
+			return
+		}
+	}
+	t.Errorf("redirect to %q", location)
+}
+
+func FuzzAuthorizeQuery(f *testing.F) {
+	f.Add(authorization().Encode())
+	f.Add(authorization("redirect_uri", "http://evil.example/").Encode())
+	f.Add(authorization("prompt", "none", "claims", `{"id_token":{"acrs":{"values":[1,"x"]}}}`).Encode())
+	f.Add("client_id=" + clientID + "&redirect_uri=" + url.QueryEscape(redirect) + "&redirect_uri=//evil.example")
+	f.Add("request_uri=urn:ietf:params:oauth:request_uri:&client_id=" + clientID)
+	f.Add("%zz;a=b&&=&client_id")
+	idp := fuzzed(f)
+	login := "http://localhost/" + devidp.DefaultTenantID + "/login"
+	f.Fuzz(func(t *testing.T, query string) {
+		goesOnlyTo(t, serve(idp, http.MethodGet, "/oauth2/v2.0/authorize", query, ""), redirect, login)
+		goesOnlyTo(t, serve(idp, http.MethodPost, "/oauth2/v2.0/authorize", "", query), redirect, login)
+		if par := serve(idp, http.MethodPost, "/oauth2/v2.0/par", "", query); par.Code == http.StatusCreated && !strings.Contains(query, "secret") {
+			t.Error("pushed without authentication")
+		}
+	})
+}
+
+func FuzzTokenForm(f *testing.F) {
+	f.Add(codeForm("x").Encode(), "")
+	f.Add(refreshForm("x").Encode(), "")
+	f.Add(codeForm("x", "client_secret", "").Encode(), "Basic eDp5")
+	f.Add(withAssertion(codeForm("x"), "e30.e30.").Encode(), "")
+	f.Add(withAssertion(codeForm("x"), "eyJhbGciOiJub25lIn0.eyJpc3MiOjF9.AAAA").Encode(), "")
+	f.Add("grant_type=refresh_token&scope=%00", "Bearer x")
+	idp := fuzzed(f)
+	f.Fuzz(func(t *testing.T, form, authorization string) {
+		answer := serve(idp, http.MethodPost, "/oauth2/v2.0/token", "", form, "Authorization", authorization)
+		if answer.Code != http.StatusBadRequest && answer.Code != http.StatusUnauthorized {
+			t.Errorf("status %d", answer.Code)
+		}
+		if strings.Contains(answer.Body.String(), "access_token") {
+			t.Error("a token for nothing")
+		}
+	})
+}
+
+func FuzzIDTokenHint(f *testing.F) {
+	idp := fuzzed(f)
+	good, err := idp.Mint(nil, map[string]any{"iss": "http://localhost/" + devidp.DefaultTenantID + "/v2.0", "aud": clientID, "sid": "s"})
+	must(f, err)
+	f.Add(good, signedOut)
+	f.Add("e30.e30.", "http://evil.example/")
+	f.Add("a.b.c", "//evil.example")
+	f.Add("", signedOut+"#")
+	f.Fuzz(func(t *testing.T, hint, to string) {
+		query := url.Values{"id_token_hint": {hint}, "post_logout_redirect_uri": {to}}.Encode()
+		answer := serve(idp, http.MethodGet, "/oauth2/v2.0/logout", query, "")
+		goesOnlyTo(t, answer, signedOut)
+		if hint != "" && hint != good && answer.Header().Get("Location") != "" {
+			t.Errorf("hint %q was believed", hint)
+		}
+	})
+}
+
+func FuzzLoginForm(f *testing.F) {
+	f.Add(`{"a":[{"b":null}]}`, "kari", false)
+	f.Add(`</textarea><script>alert(1)</script>`, "ola", true)
+	f.Add("{\"\u2028\":\"\\ud800\"}", "\"><b>", false)
+	idp := fuzzed(f)
+	must(f, idp.SetAutoLogin(""))
+	f.Fuzz(func(t *testing.T, claims, persona string, cancel bool) {
+		to, err := serve(idp, http.MethodGet, "/oauth2/v2.0/authorize", authorization().Encode(), "").Result().Location()
+		must(t, err)
+		form := url.Values{"flow": {to.Query().Get("flow")}, "claims": {claims}, "persona": {persona}}
+		if cancel {
+			form.Set("cancel", "x")
+		}
+		answer := serve(idp, http.MethodPost, "/login", "", form.Encode())
+		goesOnlyTo(t, answer, redirect)
+		if page := answer.Body.String(); strings.Contains(page, "<script") || strings.Count(page, "</textarea>") > 1 {
+			t.Errorf("unescaped: %s", page)
+		}
+		location, err := answer.Result().Location()
+		if err != nil || location.Query().Get("code") == "" {
+			return
+		}
+		redeemed := serve(idp, http.MethodPost, "/oauth2/v2.0/token", "", codeForm(location.Query().Get("code")).Encode())
+		if redeemed.Code != http.StatusOK {
+			t.Errorf("claims that were accepted cannot be issued: %d %s", redeemed.Code, redeemed.Body)
+		}
+	})
+}

@@ -1,0 +1,99 @@
+package devidp
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestStoreIsBoundedAndForgets(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1_000_000, 0)
+	s := newStore[int](time.Minute, 3)
+	for i := range 5 {
+		s.put(strconv.Itoa(i), i, now.Add(time.Duration(i)*time.Second))
+	}
+	var kept []string
+	s.each(func(key string, _ int) { kept = append(kept, key) })
+	if diff := cmp.Diff([]string{"2", "3", "4"}, kept); diff != "" {
+		t.Errorf("kept:\n%s", diff)
+	}
+	if _, ok := s.get("2", now.Add(62*time.Second)); ok {
+		t.Error("an entry outlived its time")
+	}
+	if v, ok := s.take("3", now.Add(4*time.Second)); !ok || v != 3 {
+		t.Errorf("took %d, %v", v, ok)
+	}
+	if _, ok := s.take("3", now.Add(4*time.Second)); ok {
+		t.Error("took twice")
+	}
+	s.put("new", 9, now.Add(time.Hour))
+	if len(s.items) != 1 || s.order.Len() != 1 {
+		t.Errorf("expired entries stay: %d items, %d in order", len(s.items), s.order.Len())
+	}
+}
+
+// Every number that the code refuses with has its words.
+func TestRefusalsAreInTheCatalogue(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	call := regexp.MustCompile(`refuse\((\d+)\)`)
+	found := 0
+	for _, file := range files {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, match := range call.FindAllStringSubmatch(string(raw), -1) {
+			found++
+			number, _ := strconv.Atoi(match[1])
+			if _, ok := catalogue[number]; !ok && !strings.HasSuffix(file, "_test.go") {
+				t.Errorf("%s refuses with %d, which has no words", file, number)
+			}
+		}
+	}
+	if found < 40 {
+		t.Errorf("only %d refusals found", found)
+	}
+	for number, e := range catalogue {
+		if e.status < 400 || e.code == "" || e.text == "" {
+			t.Errorf("%d is incomplete", number)
+		}
+	}
+}
+
+func TestSecretsStayOutOfPrints(t *testing.T) {
+	t.Parallel()
+	cfg := Config{Clients: []ClientConfig{{ID: "a", Secret: "hush", JWKS: []byte(`"hush"`)}}}
+	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
+		if got := fmt.Sprintf(format, cfg); strings.Contains(got, "hush") || strings.Contains(got, "104, 117") {
+			t.Errorf("%s prints %s", format, got)
+		}
+	}
+}
+
+func TestDefaultPersonasAreSound(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for _, who := range DefaultPersonas() {
+		for _, unique := range []string{who.ID, who.ObjectID, who.Username, who.NAVident} {
+			if unique != "" && seen[unique] {
+				t.Errorf("%s is there twice", unique)
+			}
+			seen[unique] = true
+		}
+		if who.Name == "" || who.Description == "" || !guid.MatchString(who.ObjectID) {
+			t.Errorf("%s is incomplete", who.ID)
+		}
+	}
+}

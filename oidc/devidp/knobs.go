@@ -1,0 +1,154 @@
+package devidp
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"time"
+)
+
+// RotateKeys signs with a new key from now on. The old ones stay published, up to four; see [IdP.WithdrawKeys].
+func (p *IdP) RotateKeys() error {
+	key, err := generateKey()
+	if err != nil {
+		return err
+	}
+	p.keys.add(key)
+	return nil
+}
+
+// WithdrawKeys takes every key out of the key set but the one that signs. After [IdP.RotateKeys] it is an emergency rollover.
+func (p *IdP) WithdrawKeys() { p.keys.keepSigner() }
+
+// KeyIDs are the published keys; the last one signs.
+func (p *IdP) KeyIDs() []string {
+	p.keys.mu.RLock()
+	defer p.keys.mu.RUnlock()
+	ids := make([]string, 0, len(p.keys.published))
+	for _, key := range p.keys.published {
+		ids = append(ids, key.kid)
+	}
+	return ids
+}
+
+// SetFault breaks an endpoint, in place of what was wrong with it before.
+func (p *IdP) SetFault(e Endpoint, f Fault) {
+	p.faults.mu.Lock()
+	defer p.faults.mu.Unlock()
+	p.faults.set[e] = &f
+}
+
+// ClearFaults mends everything: faults and planned token errors.
+func (p *IdP) ClearFaults() {
+	p.faults.mu.Lock()
+	defer p.faults.mu.Unlock()
+	clear(p.faults.set)
+	p.faults.tokens = nil
+}
+
+// Counts is how many requests each endpoint has seen. The token endpoint is also counted by grant: "token/refresh_token".
+func (p *IdP) Counts() map[string]int { return p.faults.counts() }
+
+// TokenError is a refusal to come of the token endpoint, after the client has proved who it is.
+type TokenError struct {
+	GrantType   string // empty means any
+	AADSTS      int    // the code; status, error and text follow from it if it is a known one
+	Error       string // RFC 6749 error code, if another
+	Status      int    // if another
+	Description string // if another
+	Suberror    string
+	Claims      string // claims challenge, JSON
+	Times       int    // how many requests; 0 means one
+}
+
+// FailToken plans an error. Several are given in order.
+func (p *IdP) FailToken(e TokenError) {
+	err := refuse(e.AADSTS)
+	err.code, err.status, err.text = cmp.Or(e.Error, err.code), cmp.Or(e.Status, err.status), cmp.Or(e.Description, err.text)
+	err.suberror, err.claims = e.Suberror, e.Claims
+	p.faults.mu.Lock()
+	defer p.faults.mu.Unlock()
+	p.faults.tokens = append(p.faults.tokens, &plannedError{e.GrantType, *err, max(e.Times, 1)})
+}
+
+// RevokeRefreshTokens makes all refresh tokens of a person useless, as an administrator would, and returns how many there were. The person
+// is named as in login_hint; "" means everybody.
+func (p *IdP) RevokeRefreshTokens(person string) (n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.refresh.each(func(_ string, t *refreshToken) {
+		if person == "" || t.family.grant.person.answersTo(person) {
+			t.family.revoked = true
+			n++
+		}
+	})
+	return n
+}
+
+// SetTokenLifetime changes the life of access tokens that are issued from now on, at least a second.
+func (p *IdP) SetTokenLifetime(life time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.tokenLifetime = max(life, time.Second)
+}
+
+// SetAutoLogin makes a persona log in without a page from now on; "" brings the page back.
+func (p *IdP) SetAutoLogin(persona string) error {
+	if _, ok := p.persona(persona); !ok && persona != "" {
+		return fmt.Errorf("set automatic login: no persona %q", persona)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.autoLogin = persona
+	return nil
+}
+
+// SetClient registers a client, in place of one with the same ID. Tests need it where client and provider must know each other's address.
+func (p *IdP) SetClient(cfg ClientConfig) error {
+	c, err := newClient(cfg)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.clients[c.ID] = c
+	return nil
+}
+
+// AlterMetadata lets a test change the metadata before it is served; nil ends that. The function must be safe for concurrent use. It
+// cannot remove the mark of the test provider.
+func (p *IdP) AlterMetadata(change func(metadata map[string]any)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.alterMetadata = change
+}
+
+// AlterTokens lets a test change each token before it is signed, to see a client refuse it; nil ends that. The function must be safe for
+// concurrent use.
+func (p *IdP) AlterTokens(change func(*Draft)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.alterToken = change
+}
+
+// Mint signs any claims with the key of the moment. Of the header "typ", "alg" and "kid" are filled in where missing; the signature is
+// always RS256.
+func (p *IdP) Mint(header, claims map[string]any) (string, error) {
+	return p.sign(Draft{Kind: "minted", Header: maps.Clone(header), Claims: claims})
+}
+
+// TestOnly is met by *testing.T and its kin, and by nothing that a program has at hand.
+type TestOnly interface {
+	Helper()
+	TempDir() string
+	Setenv(key, value string)
+}
+
+// HideTestMarker leaves `postern_test_provider` out of the metadata, so that a test can see what happens with a provider that
+// looks real (S-41). It takes a test so that no program can do it.
+func (p *IdP) HideTestMarker(t TestOnly) {
+	t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.unmarked = true
+}
