@@ -1,0 +1,24 @@
+// Package proxy is the front door: everything between the bytes of a client and the bytes of the app.
+//
+// # What it owns
+//
+// The pipeline of a request, the own endpoints below /oauth2 (login, callback, logout, session), own cookies but for the ticket's content,
+// identity headers, the reverse proxy, and the one place where an error becomes an answer. Two leaves belong to it: package policy reads
+// paths, package pages writes to people.
+//
+// # What it does not own
+//
+// What an identity provider says (package oidc), who is logged in and where that is kept (package session), listeners and their drain
+// (cmd/postern).
+//
+// # The way of a request
+//
+//	handler.go   ServeHTTP: event, panics; the target is well-formed (target.go); own tree or app?
+//	own.go       own tree: login.go, callback.go, logout.go, sessioninfo.go
+//	app.go       the app: readings of the path (policy), the caller (session), required? (401, 302), forward
+//	upstream.go  reverse proxy; on the way out: forwarded.go, strip.go, cookieheader.go, then identity.go
+//	errors.go    every failure, and trouble of every other room, becomes an answer here
+//	observe.go   one event and one count per request, at the end
+//
+// It goes one way: no step calls back into an earlier one, and nothing of a request travels in a context but its cancellation.
+package proxy

@@ -1,0 +1,135 @@
+package proxy
+
+import (
+	"crypto/tls"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"postern/config"
+)
+
+// afterReverseProxy is what ReverseProxy leaves of a client's headers before Rewrite.
+func afterReverseProxy(h http.Header) http.Header {
+	h = h.Clone()
+	for _, name := range reverseProxyRemoves {
+		h.Del(name)
+	}
+	return h
+}
+
+func TestS13ForwardedHeaders(t *testing.T) {
+	t.Parallel()
+	sent := http.Header{
+		"Forwarded":           {"for=1.2.3.4", "for=5.6.7.8;proto=https"},
+		"X-Forwarded-For":     {"1.2.3.4", "5.6.7.8"},
+		"X-Forwarded-Host":    {"public.example"},
+		"X-Forwarded-Proto":   {"https"},
+		"X-Forwarded-Port":    {"443"},
+		"X-Forwarded-Prefix":  {"/app"},
+		"X-Forwarded-Uri":     {"/admin"},
+		"X-Forwarded-Server":  {"x"},
+		"X_forwarded_for":     {"6.6.6.6"},
+		"X.forwarded.prefix":  {"/evil"},
+		"X-Real-Ip":           {"1.2.3.4"},
+		"Forwarded-By-Nobody": {"1"},
+	}
+	passed := http.Header{
+		"Forwarded": sent["Forwarded"], "X-Forwarded-For": sent["X-Forwarded-For"], "X-Forwarded-Host": sent["X-Forwarded-Host"],
+		"X-Forwarded-Proto": sent["X-Forwarded-Proto"], "X-Forwarded-Port": sent["X-Forwarded-Port"], "X-Forwarded-Prefix": sent["X-Forwarded-Prefix"],
+		"X-Real-Ip": sent["X-Real-Ip"], "Forwarded-By-Nobody": sent["Forwarded-By-Nobody"],
+	}
+	written := func(peer string) http.Header {
+		h := http.Header{
+			"X-Forwarded-Host": {"app.example"}, "X-Forwarded-Proto": {"http"},
+			"X-Real-Ip": sent["X-Real-Ip"], "Forwarded-By-Nobody": sent["Forwarded-By-Nobody"],
+		}
+		if peer != "" {
+			h["X-Forwarded-For"] = []string{peer}
+		}
+		return h
+	}
+	with := func(h http.Header, name string) http.Header {
+		h = h.Clone()
+		h[name] = sent[name]
+		return h
+	}
+	private := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fe80::/10"), netip.MustParsePrefix("::ffff:192.168.0.0/112")}
+	for name, test := range map[string]struct {
+		front     config.Front
+		protected bool
+		peer      string
+		want      http.Header
+	}{
+		"drop-in passes all":           {config.Front{TrustedProxies: private}, false, "9.9.9.9:1", sent},
+		"trusted peer":                 {config.Front{TrustedProxies: private}, true, "10.1.2.3:1", passed},
+		"trusted, mapped":              {config.Front{TrustedProxies: private}, true, "[::ffff:10.1.2.3]:1", passed},
+		"trusted, mapped prefix":       {config.Front{TrustedProxies: private}, true, "192.168.3.4:1", passed},
+		"trusted, zone":                {config.Front{TrustedProxies: private}, true, "[fe80::1%eth0]:1", passed},
+		"trusted, exception":           {config.Front{TrustedProxies: private, ForwardHeaders: []string{"x-forwarded-uri", "x-forwarded-user"}}, true, "10.1.2.3:1", with(passed, "X-Forwarded-Uri")},
+		"untrusted peer":               {config.Front{TrustedProxies: private}, true, "127.0.0.1:1", written("127.0.0.1")},
+		"untrusted, mapped":            {config.Front{TrustedProxies: private}, true, "[::ffff:127.0.0.1]:1", written("127.0.0.1")},
+		"untrusted, exception":         {config.Front{TrustedProxies: private, ForwardHeaders: []string{"X-Forwarded-Uri"}}, true, "9.9.9.9:1", written("9.9.9.9")},
+		"untrusted, IPv6":              {config.Front{TrustedProxies: private}, true, "[2001:db8::1]:1", written("2001:db8::1")},
+		"nobody trusted":               {config.Front{}, true, "127.0.0.1:1", written("127.0.0.1")},
+		"list given without a policy":  {config.Front{TrustedProxies: private, TrustedProxiesSet: true}, false, "9.9.9.9:1", written("9.9.9.9")},
+		"empty list without a policy":  {config.Front{TrustedProxiesSet: true}, false, "10.1.2.3:1", written("10.1.2.3")},
+		"Unix socket is not trusted":   {config.Front{TrustedProxies: private}, true, "@", written("")},
+		"no address is not trusted":    {config.Front{TrustedProxies: private}, true, "", written("")},
+		"nonsense is not an address":   {config.Front{TrustedProxies: private}, true, "10.1.2.3", written("")},
+		"a name is not looked up here": {config.Front{TrustedProxies: private}, true, "localhost:80", written("")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			in := httptest.NewRequest("GET", "http://app.example/", nil)
+			in.RemoteAddr, in.Header = test.peer, sent.Clone()
+			out := in.Clone(t.Context())
+			out.Header = afterReverseProxy(sent)
+			newForwarding(test.front, test.protected).apply(out, in)
+			if diff := cmp.Diff(test.want, out.Header); diff != "" {
+				t.Error(diff)
+			}
+			if diff := cmp.Diff(sent, in.Header); diff != "" {
+				t.Error("the client's request was changed: " + diff)
+			}
+		})
+	}
+}
+
+func TestS13ProtoOfATLSListener(t *testing.T) {
+	t.Parallel()
+	in := httptest.NewRequest("GET", "/", nil)
+	in.TLS = &tls.ConnectionState{}
+	out := in.Clone(t.Context())
+	newForwarding(config.Front{}, true).apply(out, in)
+	if got := out.Header.Get("X-Forwarded-Proto"); got != "https" {
+		t.Error(got)
+	}
+}
+
+// TestS13OverTheWire: nothing that a client names hop-by-hop takes away what is written.
+func TestS13OverTheWire(t *testing.T) {
+	t.Parallel()
+	app := newRawApp(t, okAnswer)
+	f := newForwarding(config.Front{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}, true)
+	server := newFront(t, config.Upstream{Host: app.address}, outgoing{prepare: f.apply})
+	send(t, server.Server, "GET / HTTP/1.1\r\nHost: app\r\nConnection: close, X-Forwarded-For\r\nX-Forwarded-For: 6.6.6.6\r\nForwarded: for=6.6.6.6\r\n\r\n")
+	if head := app.requests()[0]; !strings.Contains(head, "X-Forwarded-For: 127.0.0.1\r\n") || strings.Contains(head, "6.6.6.6") {
+		t.Errorf("the app saw %q", head)
+	}
+}
+
+func FuzzPeerAddr(f *testing.F) {
+	for _, seed := range []string{"1.2.3.4:5", "[::1]:2", "[::ffff:1.2.3.4]:5", "[fe80::1%eth0]:1", "@", "", "a:b", "1.2.3.4"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, remote string) {
+		if addr := peerAddr(remote); addr.IsValid() && (addr.Zone() != "" || addr.Is4In6()) {
+			t.Fatalf("%q became %v", remote, addr)
+		}
+	})
+}

@@ -1,0 +1,192 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
+
+	"postern/config"
+	"postern/oidc"
+	"postern/proxy/pages"
+	"postern/proxy/policy"
+	"postern/session"
+)
+
+// Config is the part of the configuration that the front door reads.
+type Config struct {
+	Front     config.Front
+	Upstream  config.Upstream
+	Cookie    config.Cookie
+	RateLimit config.RateLimit
+	Identity  config.Identity
+	OpenID    config.OpenID
+	Session   config.Session
+	Limits    config.Limits
+}
+
+// Deps are the front door's collaborators. Client, Sessions and Ring are nil while login is off.
+type Deps struct {
+	Client     *oidc.Client
+	Sessions   *session.Manager
+	Ring       *session.KeyRing
+	Log        *slog.Logger
+	Registerer prometheus.Registerer // nil registers nothing
+	Now        func() time.Time      // nil is time.Now
+}
+
+// Handler is the front door: every byte of the public listener goes through ServeHTTP, and an answer of the app comes back by the same way.
+type Handler struct {
+	cfg Config
+	log *slog.Logger
+	now func() time.Time
+
+	loginOn      bool
+	localLogout  bool // ID-porten has no local logout: the person would be signed in again without being asked
+	protected    bool // the app relies on Postern to keep strangers out: require-auth (or, later, a policy)
+	ingresses    ingresses
+	hosts        []string // of the ingresses
+	realm        string
+	ignored      *policy.Globs
+	managed      *managed
+	routing      *managed
+	forwarding   *forwarding
+	crossSite    *crossSite
+	sameOrigin   *http.CrossOriginProtection
+	ownCookie    func(name string) bool
+	identity     *identityHeaders
+	upstream     *upstream
+	pages        *pages.Pages
+	metrics      *metrics
+	logins       *rate.Limiter
+	client       *oidc.Client
+	sessions     *session.Manager
+	ring         *session.KeyRing
+	loginSealer  *session.Sealer
+	logoutSealer *session.Sealer
+	roundsSealer *session.Sealer
+}
+
+// alwaysIgnored are asked for by browsers on their own; a login must never start from one.
+var alwaysIgnored = []string{"/favicon.ico", "/robots.txt"}
+
+// loginBurst is how many times the rate of logins may come at once (S-28).
+const loginBurst = 4
+
+// New builds the front door. It does no I/O.
+func New(cfg Config, d Deps) (*Handler, error) {
+	if d.Now == nil {
+		d.Now = time.Now
+	}
+	globs, err := policy.CompileGlobs(append(alwaysIgnored[:len(alwaysIgnored):len(alwaysIgnored)], cfg.Front.AutoLoginIgnorePaths...))
+	if err != nil {
+		return nil, fmt.Errorf("auto-login-ignore-paths: %w", err)
+	}
+	rendered, err := pages.New()
+	if err != nil {
+		return nil, fmt.Errorf("prepare pages: %w", err)
+	}
+	h := &Handler{
+		cfg: cfg, log: d.Log, now: d.Now,
+		loginOn:     d.Client != nil,
+		localLogout: cfg.OpenID.Provider != "idporten",
+		protected:   cfg.Front.RequireAuth,
+		ingresses:   newIngresses(cfg.Front.Ingress),
+		realm:       "postern",
+		ignored:     globs,
+		managed:     newManaged(extraHeaders(cfg.Identity)),
+		sameOrigin:  http.NewCrossOriginProtection(),
+		ownCookie:   ownCookies(cfg.Cookie.Prefix),
+		identity:    newIdentityHeaders(cfg.Identity),
+		pages:       rendered,
+		metrics:     newMetrics(d.Registerer),
+		logins:      rate.NewLimiter(rate.Limit(cfg.Front.LoginRate), loginBurst*cfg.Front.LoginRate),
+		client:      d.Client, sessions: d.Sessions, ring: d.Ring,
+	}
+	for _, in := range h.ingresses {
+		in.cookies = namesFor(in, cfg.Cookie)
+		h.hosts = append(h.hosts, in.host)
+		if err := h.sameOrigin.AddTrustedOrigin(in.origin); err != nil {
+			return nil, fmt.Errorf("ingress: %w", err)
+		}
+	}
+	if len(h.ingresses) > 0 {
+		h.realm = h.ingresses[len(h.ingresses)-1].host
+	}
+	h.forwarding = newForwarding(cfg.Front, h.protected)
+	if h.protected {
+		h.routing = newRouting(cfg.Front.ForwardHeaders)
+	}
+	h.crossSite = newCrossSite(cfg.Front.CSRF, h.ingresses.origins(), cfg.Front.CSRFTrustedOrigins)
+	h.upstream = newUpstream(cfg.Upstream, h.ownCookie, h.appFailed)
+	if h.loginOn {
+		h.loginSealer = d.Ring.Sealer("login", loginAge)
+		h.logoutSealer = d.Ring.Sealer("logout", logoutAge)
+		h.roundsSealer = d.Ring.Sealer("rounds", h.roundsWindow())
+	}
+	return h, nil
+}
+
+func extraHeaders(cfg config.Identity) []string {
+	var names []string
+	for name := range cfg.Claims {
+		names = append(names, name)
+	}
+	for _, token := range cfg.UpstreamTokens {
+		names = append(names, token.Header)
+	}
+	return names
+}
+
+// ServeHTTP takes one request through the door: an own endpoint answers it, or the app does.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	v := &visit{ResponseWriter: w, id: requestID(r), started: h.now(), route: routeApp}
+	defer h.end(v, r)
+	if err := h.serve(v, r); err != nil {
+		h.answer(v, r, classify(err))
+	}
+}
+
+func (h *Handler) serve(v *visit, r *http.Request) error {
+	if problem := checkTarget(r, h.hosts...); problem != nil {
+		f := badRequest(problem.code, problem.text)
+		if f.status = problem.status; f.status == http.StatusMethodNotAllowed {
+			f.page, f.header = pages.MethodNotAllowed, http.Header{"Allow": {"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"}}
+		}
+		return f
+	}
+	if countCookies(r.Header) > h.cfg.Limits.Cookies {
+		return badRequest("too_many_cookies", "The request carries too many cookies.")
+	}
+	if rest, own := h.ownPath(r); own {
+		return h.serveOwn(v, r, rest)
+	}
+	return h.serveApp(v, r)
+}
+
+// end runs whatever happened: it turns a panic of ours into a 500 and writes the request's one event.
+func (h *Handler) end(v *visit, r *http.Request) {
+	panicked := recover()
+	if err, ok := panicked.(error); panicked != nil && !(ok && errors.Is(err, http.ErrAbortHandler)) {
+		h.log.LogAttrs(r.Context(), slog.LevelError, "panic", slog.String("request_id", v.id), slog.String("route", v.route),
+			slog.String("stack", string(debug.Stack())))
+		f := classify(fmt.Errorf("panic of type %T", panicked)) // its text may quote the request
+		if panicked = nil; v.wrote {
+			v.reason, panicked = f.code, http.ErrAbortHandler
+		} else {
+			h.answer(v, r, f)
+		}
+	}
+	if v.status == 0 && panicked == nil {
+		v.status = http.StatusOK // net/http writes it for a handler that wrote nothing
+	}
+	h.finish(v, r)
+	if panicked != nil {
+		panic(http.ErrAbortHandler)
+	}
+}

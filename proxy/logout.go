@@ -1,0 +1,188 @@
+package proxy
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"time"
+
+	"postern/oidc"
+	"postern/proxy/pages"
+)
+
+// logoutPending is what the logout cookie keeps while the browser is at the provider.
+type logoutPending struct {
+	State  string
+	Target string // validated; empty for the default
+}
+
+const logoutAge = time.Hour
+
+// logout ends the session here and at the provider: GET, HEAD or POST /oauth2/logout (OIDC RP-Initiated Logout 1.0).
+func (h *Handler) logout(v *visit, r *http.Request) error {
+	if r.Method != http.MethodPost {
+		if err := mustNavigate(r); err != nil {
+			return err
+		}
+	}
+	in, err := h.ingressOf(r)
+	if err != nil {
+		return err
+	}
+	if asked, err := h.confirmLogout(v, r, in, pathLogout); asked || err != nil {
+		return err
+	}
+	hint, err := h.endSession(v, r, in, "self_initiated", pathLogout)
+	if err != nil {
+		return err
+	}
+	query := r.URL.Query()
+	state := newState(h.ring, false)
+	returnTo := in.url(ownPrefix + pathLogoutCallback)
+	location, err := h.client.EndSessionURL(r.Context(), hint, query.Get("logout_hint"), returnTo, state)
+	if err != nil || location == "" {
+		if err != nil {
+			h.warn(r.Context(), v, "signed out here only: the provider's logout is out of reach", err)
+		}
+		h.signedOut(v, r, in)
+		return nil
+	}
+	target := localTarget(query.Get("redirect"), in, "")
+	if err := h.saveLogout(v, in, logoutPending{State: state, Target: target}); err != nil {
+		return err
+	}
+	redirect(v, location)
+	return nil
+}
+
+// logoutLocal ends the session here only: 204, also without one.
+func (h *Handler) logoutLocal(v *visit, r *http.Request) error {
+	in, err := h.ingressOf(r)
+	if err != nil {
+		return err
+	}
+	if asked, err := h.confirmLogout(v, r, in, pathLogoutLocal); asked || err != nil {
+		return err
+	}
+	if _, err := h.endSession(v, r, in, "local", pathLogoutLocal); err != nil {
+		return err
+	}
+	v.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// logoutCallback is where the provider sends the browser afterwards. It never fails.
+func (h *Handler) logoutCallback(v *visit, r *http.Request) error {
+	if err := mustNavigate(r); err != nil {
+		return err
+	}
+	in, err := h.ingressOf(r)
+	if err != nil {
+		return err
+	}
+	target := h.cfg.OpenID.PostLogoutRedirectURI
+	if target == "" {
+		target = in.url("")
+		if in.path == "" {
+			target += "/"
+		}
+	}
+	if p, found := h.findLogout(r, in); found && p.Target != "" &&
+		subtle.ConstantTimeCompare([]byte(p.State), []byte(r.URL.Query().Get("state"))) == 1 {
+		target = localTarget(p.Target, in, target)
+	}
+	h.clearCookie(v, in, in.cookies.logout)
+	redirect(v, target)
+	return nil
+}
+
+// confirmLogout shows a button instead of acting when another site asks (S-32): the question is this person's to answer. A POST comes
+// from that button, or from the app's own page.
+func (h *Handler) confirmLogout(v *visit, r *http.Request, in *ingress, path string) (asked bool, err error) {
+	if r.Method == http.MethodPost {
+		if h.sameOrigin.Check(r) != nil {
+			return false, &failure{
+				status: http.StatusForbidden, code: "cross_site_request", page: pages.CrossSite,
+				description: "A logout is only accepted from the app's own pages.",
+			}
+		}
+		return false, nil
+	}
+	if r.Header.Get("Sec-Fetch-Site") != "cross-site" {
+		return false, nil
+	}
+	h.pages.HTML(v, r, pages.Page{
+		Kind: pages.ConfirmLogout, Status: http.StatusOK, RequestID: v.id,
+		Form: h.logoutForm(r, in, path), Primary: &pages.Link{Href: in.root()},
+	})
+	return true, nil
+}
+
+// logoutForm is a button that logs out. Its answer leads on to the provider, which the page's policy must allow by name where it is not https.
+func (h *Handler) logoutForm(r *http.Request, in *ingress, path string) *pages.Form {
+	form := &pages.Form{Action: in.path + ownPrefix + path}
+	ctx, cancel := context.WithCancel(r.Context())
+	cancel() // what is known already will do
+	if location, err := h.client.EndSessionURL(ctx, oidc.Token{}, "", "", ""); err == nil {
+		if u, err := url.Parse(location); err == nil {
+			form.Redirects = []string{u.Scheme + "://" + u.Host}
+		}
+	}
+	return form
+}
+
+// endSession deletes the browser's session in the store and then its cookie. While the store cannot be asked nothing is ended and nothing
+// pretends to be: the cookie stays, since it is the only handle on the session.
+func (h *Handler) endSession(v *visit, r *http.Request, in *ingress, operation, path string) (idTokenHint oidc.Token, err error) {
+	value, err := ownCookie(r, in.cookies.session)
+	if err != nil {
+		return oidc.Token{}, err
+	}
+	if value != "" {
+		ended, err := h.sessions.End(r.Context(), value)
+		if err != nil {
+			f := storeTrouble(err)
+			f.page, f.form = pages.LogoutFailed, h.logoutForm(r, in, path)
+			f.description = "You could not be signed out right now. Try again in a moment."
+			return oidc.Token{}, f
+		}
+		if ended != nil {
+			idTokenHint, v.identity, v.session = ended.Tokens().ID, ended.Identity(), ended.HashedID()
+			h.metrics.logouts.WithLabelValues(operation).Inc()
+		}
+		h.clearCookie(v, in, in.cookies.session)
+	}
+	h.forgetRounds(v, r, in)
+	return idTokenHint, nil
+}
+
+func (h *Handler) signedOut(v *visit, r *http.Request, in *ingress) {
+	h.pages.HTML(v, r, pages.Page{
+		Kind: pages.SignedOut, Status: http.StatusOK, RequestID: v.id,
+		Primary: &pages.Link{Href: in.path + ownPrefix + pathLogin}, Secondary: &pages.Link{Href: in.root()},
+	})
+}
+
+func (h *Handler) saveLogout(w http.ResponseWriter, in *ingress, p logoutPending) error {
+	plain, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	sealed, err := h.logoutSealer.Seal(in.cookies.logout, plain)
+	if err != nil {
+		return err
+	}
+	h.setCookie(w, in, in.cookies.logout, sealed, logoutAge)
+	return nil
+}
+
+func (h *Handler) findLogout(r *http.Request, in *ingress) (p logoutPending, found bool) {
+	value, err := ownCookie(r, in.cookies.logout)
+	if err != nil || value == "" {
+		return p, false
+	}
+	plain, err := h.logoutSealer.Open(in.cookies.logout, value)
+	return p, err == nil && json.Unmarshal(plain, &p) == nil
+}

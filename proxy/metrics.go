@@ -1,0 +1,68 @@
+package proxy
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics are the front door's series. Every label has a closed set of values: nothing that a client writes becomes one.
+type metrics struct {
+	requests map[string]*routeMetrics
+	reasons  *prometheus.CounterVec
+	logins   *prometheus.CounterVec
+	logouts  *prometheus.CounterVec
+}
+
+type routeMetrics struct {
+	status  [6]prometheus.Counter // by hundreds; 0 is "client gone"
+	seconds prometheus.Observer
+}
+
+var statusClasses = [6]string{"499", "1xx", "2xx", "3xx", "4xx", "5xx"}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	requests := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "postern_requests_total", Help: "Requests of the public listener by route and class of status.",
+	}, []string{"route", "status"})
+	duration := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "postern_request_duration_seconds", Help: "Time from the end of the request's header to the end of its answer.",
+		Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+	}, []string{"route"})
+	m := &metrics{
+		requests: make(map[string]*routeMetrics),
+		reasons: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "postern_refusals_total", Help: "Requests that Postern answered with a refusal, by reason code.",
+		}, []string{"reason"}),
+		logins: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "postern_logins_total", Help: "Logins by result: completed, or the reason code.",
+		}, []string{"result"}),
+		logouts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "postern_logouts_total", Help: "Ended sessions by the way that they were ended.",
+		}, []string{"operation"}),
+	}
+	if reg != nil {
+		reg.MustRegister(requests, duration, m.reasons, m.logins, m.logouts)
+	}
+	for _, route := range allRoutes() {
+		series := &routeMetrics{seconds: duration.WithLabelValues(route)}
+		for class, name := range statusClasses {
+			series.status[class] = requests.WithLabelValues(route, name)
+		}
+		m.requests[route] = series
+	}
+	return m
+}
+
+func (m *metrics) observe(route string, status int, reason string, took time.Duration) {
+	series := m.requests[route]
+	class := status / 100
+	if status == statusClientGone || class < 1 || class > 5 {
+		class = 0
+	}
+	series.status[class].Inc()
+	series.seconds.Observe(took.Seconds())
+	if reason != "" {
+		m.reasons.WithLabelValues(reason).Inc()
+	}
+}

@@ -1,0 +1,113 @@
+package proxy
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// ownPrefix is the tree that Postern owns below the path of every ingress while login is on.
+const ownPrefix = "/oauth2"
+
+// Paths below the own prefix.
+const (
+	pathLogin          = "/login"
+	pathCallback       = "/callback"
+	pathLogout         = "/logout"
+	pathLogoutCallback = "/logout/callback"
+	pathLogoutLocal    = "/logout/local"
+	pathSession        = "/session"
+	pathSessionRefresh = "/session/refresh"
+	pathPing           = "/ping"
+)
+
+// Names of the routes in logs and metrics.
+const (
+	routeApp     = "app"
+	routeOwn     = "own" // below the own prefix, without an endpoint
+	routeSession = "session"
+	routePing    = "ping"
+)
+
+type endpoint struct {
+	path    string
+	route   string
+	methods []string
+	serve   func(h *Handler, v *visit, r *http.Request) error
+}
+
+// endpoints is every own endpoint: its path, its methods, its handler.
+var endpoints = [...]endpoint{
+	{pathLogin, "login", []string{"GET", "HEAD"}, (*Handler).login},
+	{pathCallback, "callback", []string{"GET"}, (*Handler).callback},
+	{pathLogout, "logout", []string{"GET", "HEAD", "POST"}, (*Handler).logout},
+	{pathLogoutCallback, "logout_callback", []string{"GET"}, (*Handler).logoutCallback},
+	{pathLogoutLocal, "logout_local", []string{"GET", "HEAD", "POST"}, (*Handler).logoutLocal},
+	{pathSession, routeSession, []string{"GET"}, (*Handler).sessionInfo},
+	{pathSession + "/", routeSession, []string{"GET"}, (*Handler).sessionInfo},
+	{pathSessionRefresh, "session_refresh", []string{"GET", "POST"}, (*Handler).sessionRefresh},
+	{pathPing, routePing, []string{"GET"}, (*Handler).ping},
+}
+
+func allRoutes() []string {
+	routes := []string{routeApp, routeOwn}
+	for _, e := range endpoints {
+		if !slices.Contains(routes, e.route) {
+			routes = append(routes, e.route)
+		}
+	}
+	return routes
+}
+
+// ownPath says whether a request is for the own tree of one of the ingress paths, and what follows "/oauth2". The path is compared as it
+// came: a spelling that only decodes to ours is the app's.
+func (h *Handler) ownPath(r *http.Request) (rest string, own bool) {
+	path := rawPath(r)
+	if !h.loginOn || !strings.Contains(path, ownPrefix) {
+		return "", false
+	}
+	for _, in := range h.ingresses {
+		if root := in.path + ownPrefix; underPath(path, root) {
+			return path[len(root):], true
+		}
+	}
+	return "", false
+}
+
+// serveOwn answers a request for the own tree. Nothing below it ever reaches the app.
+func (h *Handler) serveOwn(v *visit, r *http.Request, rest string) error {
+	v.route = routeOwn
+	noStore(v.Header())
+	for i := range endpoints {
+		e := &endpoints[i]
+		if e.path != rest || e.path == pathLogoutLocal && !h.localLogout {
+			continue
+		}
+		v.route = e.route
+		if !slices.Contains(e.methods, r.Method) {
+			v.Header().Set("Allow", strings.Join(e.methods, ", "))
+			v.reason = "method_not_allowed"
+			v.WriteHeader(http.StatusMethodNotAllowed)
+			return nil
+		}
+		r.Body = http.MaxBytesReader(v, r.Body, h.cfg.Limits.BodyBytes)
+		return e.serve(h, v, r)
+	}
+	v.reason = "not_found"
+	http.Error(v, "404 page not found", http.StatusNotFound)
+	return nil
+}
+
+// noStore keeps every cache away from the answers of own endpoints, ingress controllers' included.
+func noStore(header http.Header) {
+	header["Cache-Control"] = []string{"no-cache, no-store, no-transform, must-revalidate, private, max-age=0"}
+	header["Expires"] = []string{"Thu, 01 Jan 1970 00:00:00 GMT"}
+	header["Pragma"] = []string{"no-cache"}
+	header["X-Accel-Expires"] = []string{"0"}
+}
+
+func (h *Handler) ping(v *visit, _ *http.Request) error {
+	v.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, err := v.Write([]byte("pong"))
+	return err
+}

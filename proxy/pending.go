@@ -1,0 +1,91 @@
+package proxy
+
+import (
+	"crypto/subtle"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"postern/oidc"
+)
+
+const (
+	loginAge    = time.Hour // the login cookie ends inside its seal (S-23)
+	maxPending  = 5         // logins of one browser under way; the oldest goes first
+	maxDeepLink = 1500      // bytes; a longer one would not fit a cookie and is dropped (S-58)
+)
+
+// pending is a login under way, as its sealed cookie keeps it.
+type pending struct {
+	oidc.PendingLogin
+	At       int64  // unix milliseconds, to tell the oldest
+	Target   string // where to go afterwards, validated
+	Prompted bool   // the person asked to be asked: does not count as a round of a loop
+}
+
+// savePending seals a login into a cookie of its own. Tabs that start a login at the same moment do not see each other's Set-Cookie, so
+// one common cookie would lose all but the last.
+func (h *Handler) savePending(w http.ResponseWriter, r *http.Request, in *ingress, p pending) error {
+	p.At = h.now().UnixMilli()
+	if len(p.Target) > maxDeepLink {
+		p.Target = in.root()
+	}
+	plain, err := json.Marshal(p)
+	if err != nil {
+		return fmt.Errorf("encode pending login: %w", err)
+	}
+	name := in.cookies.login + stateTag(p.State)
+	sealed, err := h.loginSealer.Seal(name, plain)
+	if err != nil {
+		return fmt.Errorf("seal pending login: %w", err)
+	}
+	h.setCookie(w, in, name, sealed, loginAge)
+	h.pruneLogins(w, r, in)
+	return nil
+}
+
+// pruneLogins keeps the youngest logins of this browser, the new one included, and clears what no longer opens.
+func (h *Handler) pruneLogins(w http.ResponseWriter, r *http.Request, in *ingress) {
+	type old struct {
+		name    string
+		started int64
+	}
+	var olds []old
+	for _, cookie := range r.Cookies() {
+		if !strings.HasPrefix(cookie.Name, in.cookies.login) {
+			continue
+		}
+		var p pending
+		if plain, err := h.loginSealer.Open(cookie.Name, cookie.Value); err == nil && json.Unmarshal(plain, &p) == nil {
+			olds = append(olds, old{cookie.Name, p.At})
+		} else {
+			h.clearCookie(w, in, cookie.Name)
+		}
+	}
+	slices.SortFunc(olds, func(a, b old) int { return int(b.started - a.started) })
+	for _, o := range olds[min(len(olds), maxPending-1):] {
+		h.clearCookie(w, in, o.name)
+	}
+}
+
+// findPending opens the login that a state belongs to; found is false if this browser has none.
+func (h *Handler) findPending(r *http.Request, in *ingress, state string) (p pending, found bool, err error) {
+	name := in.cookies.login + stateTag(state)
+	value, err := ownCookie(r, name)
+	if err != nil || value == "" {
+		return pending{}, false, err
+	}
+	plain, err := h.loginSealer.Open(name, value)
+	if err != nil || json.Unmarshal(plain, &p) != nil || subtle.ConstantTimeCompare([]byte(p.State), []byte(state)) != 1 {
+		return pending{}, false, nil
+	}
+	return p, true, nil
+}
+
+// forgetPending clears the cookie of one login and of no other (S-32).
+func (h *Handler) forgetPending(w http.ResponseWriter, in *ingress, p pending) {
+	h.clearCookie(w, in, in.cookies.login+stateTag(p.State))
+}
