@@ -1,0 +1,224 @@
+package oidc
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync/atomic"
+)
+
+// Names of the built-in providers, as they appear in X-Postern-Provider and in policies.
+const (
+	EntraID      = "entra_id"
+	TokenX       = "tokenx"
+	Maskinporten = "maskinporten"
+	IDPorten     = "idporten"
+	OpenID       = "openid"
+)
+
+// Kind tells people from machines.
+type Kind string
+
+// The kinds of caller.
+const (
+	User Kind = "user"
+	App  Kind = "app"
+)
+
+// Identity is a verified caller. It is made in this package only, from claims whose signature and rules have been checked, or brought
+// back by [RestoreIdentity] from a sealed session record; nothing else can be forwarded as authenticated.
+//
+// Claims are read per provider and no other (S-19): a claim that one provider vouches for means nothing from another.
+type Identity struct {
+	provider string
+	kind     Kind
+	claims   []byte // JSON of the token that names the caller, as verified
+	granted  []byte // JSON of the access token's claims that count, or nil (S-18)
+
+	subject, user, username, name, email string
+	tenant, object, client, organization string
+	acr, sid                             string
+	authTime                             int64
+	groups, roles, scopes                []string
+	memo                                 atomic.Pointer[any]
+}
+
+// Provider is "entra_id", "tokenx", "maskinporten", "idporten", "openid" or the configured issuer's name.
+func (id *Identity) Provider() string { return id.provider }
+
+// Kind is user or app.
+func (id *Identity) Kind() Kind { return id.kind }
+
+// Subject is "sub".
+func (id *Identity) Subject() string { return id.subject }
+
+// User is the durable name of a person: NAVident or oid (Entra ID), pid or sub (ID-porten, TokenX), sub (others); empty for an app.
+func (id *Identity) User() string { return id.user }
+
+// Username is "preferred_username", for display only.
+func (id *Identity) Username() string { return id.username }
+
+// Name is "name", for display only.
+func (id *Identity) Name() string { return id.name }
+
+// Email is "email" if the provider vouches for it (email_verified or xms_edov), else empty.
+func (id *Identity) Email() string { return id.email }
+
+// Tenant is "tid" of Entra ID.
+func (id *Identity) Tenant() string { return id.tenant }
+
+// Object is "oid" of Entra ID.
+func (id *Identity) Object() string { return id.object }
+
+// Client is the calling client; empty for a session.
+func (id *Identity) Client() string { return id.client }
+
+// Organization is the organization number of a Maskinporten consumer.
+func (id *Identity) Organization() string { return id.organization }
+
+// ACR is the authentication context class, "acr".
+func (id *Identity) ACR() string { return id.acr }
+
+// SID is the provider's session id, "sid"; empty if it sent none.
+func (id *Identity) SID() string { return id.sid }
+
+// AuthTime is "auth_time" in seconds since 1970; 0 if absent.
+func (id *Identity) AuthTime() int64 { return id.authTime }
+
+// Groups are those that count for decisions (S-18, S-19), as are [Identity.Roles] and [Identity.Scopes]. Callers must not change the slices.
+func (id *Identity) Groups() []string { return id.groups }
+
+// Roles are "roles". See [Identity.Groups].
+func (id *Identity) Roles() []string { return id.roles }
+
+// Scopes are the words of "scp" or "scope". See [Identity.Groups].
+func (id *Identity) Scopes() []string { return id.scopes }
+
+// ClaimsJSON is the claims of the token that names the caller, byte for byte as verified. Callers must not change it.
+func (id *Identity) ClaimsJSON() []byte { return id.claims }
+
+// GrantedJSON is the part of the session's access token that counts, to be kept in its record; nil if nothing of it does.
+func (id *Identity) GrantedJSON() []byte { return id.granted }
+
+// Memo returns what derive made of this identity, made once: header values are the same for every request of a caller.
+// There is one memo per identity; it has one user, the writer of the identity headers.
+func (id *Identity) Memo(derive func(*Identity) any) any {
+	if kept := id.memo.Load(); kept != nil {
+		return *kept
+	}
+	made := derive(id)
+	id.memo.CompareAndSwap(nil, &made)
+	return *id.memo.Load()
+}
+
+// RestoreIdentity brings back the identity of a session from the claims that were verified when the record was sealed.
+// Only package session may call it (a test of the import arrows holds it to that).
+func RestoreIdentity(provider string, claims, granted []byte) (*Identity, error) {
+	return newSessionIdentity(provider, claims, granted)
+}
+
+// newSessionIdentity reads the claims of a login. granted holds groups, roles, scp and scope of the access token if that passed the
+// checks of a bearer token for this client; it wins over the id token for these four and for nothing else (S-18).
+func newSessionIdentity(provider string, claims, granted []byte) (*Identity, error) {
+	c, err := readSessionClaims(claims)
+	if err != nil {
+		return nil, &InvalidTokenError{Reason: "its claims are not as expected", Err: err}
+	}
+	id := &Identity{
+		provider: provider, kind: User, claims: claims, granted: granted,
+		subject: c.Subject, username: c.PreferredUsername, name: c.Name,
+		acr: c.ACR, sid: c.SID, authTime: int64(c.AuthTime),
+		groups: c.Groups, roles: c.Roles, scopes: c.scopeWords(),
+	}
+	if c.Email != "" && (c.EmailVerified.yes() || c.XMSEdov.yes()) {
+		id.email = c.Email
+	}
+	if granted != nil {
+		g, err := readSessionClaims(granted)
+		if err != nil {
+			return nil, &InvalidTokenError{Reason: "the claims of its access token are not as expected", Err: err}
+		}
+		id.groups, id.roles, id.scopes = g.Groups, g.Roles, g.scopeWords()
+	}
+	switch provider {
+	case EntraID:
+		id.tenant, id.object = c.TenantID, c.ObjectID
+		id.user = first(c.NAVident, c.ObjectID)
+	case IDPorten:
+		id.user = first(c.PID, c.Subject)
+		id.groups, id.roles = nil, nil // ID-porten vouches for neither
+	default:
+		id.user = c.Subject
+	}
+	return id, nil
+}
+
+type sessionClaims struct {
+	Subject, PreferredUsername, Name, Email string
+	EmailVerified, XMSEdov                  looseBool
+	ACR, SID, TenantID, ObjectID            string
+	NAVident, PID                           string
+	AuthTime                                float64
+	Groups, Roles, SCP, Scope               stringOrList
+}
+
+// readSessionClaims takes each claim by its exact name.
+func readSessionClaims(data []byte) (c sessionClaims, err error) {
+	m, err := readObject(data)
+	if err != nil {
+		return c, fmt.Errorf("it %w", err)
+	}
+	for _, claim := range [...]struct {
+		name   string
+		target any
+	}{
+		{"sub", &c.Subject}, {"preferred_username", &c.PreferredUsername}, {"name", &c.Name}, {"email", &c.Email},
+		{"email_verified", &c.EmailVerified}, {"xms_edov", &c.XMSEdov},
+		{"acr", &c.ACR}, {"sid", &c.SID}, {"tid", &c.TenantID}, {"oid", &c.ObjectID},
+		{"NAVident", &c.NAVident}, {"pid", &c.PID}, {"auth_time", &c.AuthTime},
+		{"groups", &c.Groups}, {"roles", &c.Roles}, {"scp", &c.SCP}, {"scope", &c.Scope},
+	} {
+		if err := m.decode(claim.name, claim.target); err != nil {
+			return c, fmt.Errorf("it %w", err)
+		}
+	}
+	return c, nil
+}
+
+func (c sessionClaims) scopeWords() []string {
+	if len(c.SCP) > 0 {
+		return strings.Fields(strings.Join(c.SCP, " "))
+	}
+	return strings.Fields(strings.Join(c.Scope, " "))
+}
+
+// looseBool reads true, "true", 1 and "1" as true: Entra ID writes xms_edov in each of these ways.
+type looseBool string
+
+func (b *looseBool) UnmarshalJSON(data []byte) error {
+	*b = looseBool(strings.Trim(string(data), `"`))
+	return nil
+}
+
+func (b looseBool) yes() bool { return b == "true" || b == "1" }
+
+// stringOrList reads one string as a list of one; OIDC providers write single values in both ways.
+type stringOrList []string
+
+func (l *stringOrList) UnmarshalJSON(data []byte) error {
+	if len(data) > 0 && data[0] == '"' {
+		one, err := stringValue(data)
+		*l = stringOrList{one}
+		return err
+	}
+	return json.Unmarshal(data, (*[]string)(l))
+}
+
+func first(values ...string) string {
+	for _, v := range values {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
+}

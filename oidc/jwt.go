@@ -1,0 +1,62 @@
+package oidc
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+const (
+	maxToken = 64 << 10 // before anything is decoded (CVE-2025-30204 and its kin)
+	maxKeyID = 512
+)
+
+// compactJWT is a signed token in compact form (RFC 7515 §7.1) whose shape is sound. Nothing in it is verified.
+type compactJWT struct {
+	raw           string
+	alg, kid, typ string
+	payload       []byte
+	claims        members
+}
+
+// parseJWT looks at the shape only: size, exactly two dots, base64url, JSON objects without doubled members, no "crit".
+func parseJWT(raw string) (compactJWT, error) {
+	none := compactJWT{}
+	if len(raw) > maxToken {
+		return none, errors.New("it is larger than 64 KiB")
+	}
+	if strings.Count(raw, ".") != 2 {
+		return none, errors.New("it is not a signed token in compact form")
+	}
+	parts := strings.SplitN(raw, ".", 3)
+	var decoded [3][]byte
+	for i, part := range parts {
+		var err error
+		// Strict: no line breaks, no padding, no stray bits at the end, so that a token has one spelling.
+		if decoded[i], err = base64.RawURLEncoding.Strict().DecodeString(part); err != nil || part == "" || strings.ContainsAny(part, "\r\n") {
+			return none, errors.New("a part of it is not base64url")
+		}
+	}
+	header, err := readObject(decoded[0])
+	if err != nil {
+		return none, fmt.Errorf("its header %w", err)
+	}
+	if header.has("crit") || header.has("b64") { // RFC 7515 §4.1.11: we understand no extension
+		return none, errors.New("its header has critical extensions")
+	}
+	jwt := compactJWT{raw: raw, payload: decoded[1]}
+	// "jku", "x5u", "jwk" and "x5c" are not even read: keys come from the provider's metadata (RFC 8725 §3.10).
+	for name, target := range map[string]*string{"alg": &jwt.alg, "kid": &jwt.kid, "typ": &jwt.typ} {
+		if err := header.decode(name, target); err != nil {
+			return none, fmt.Errorf("its header %w", err)
+		}
+	}
+	if len(jwt.kid) > maxKeyID {
+		return none, errors.New("its key id is too long")
+	}
+	if jwt.claims, err = readObject(jwt.payload); err != nil {
+		return none, fmt.Errorf("its claims: it %w", err)
+	}
+	return jwt, nil
+}

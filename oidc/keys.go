@@ -1,0 +1,162 @@
+package oidc
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+const (
+	keysUsable = 24 * time.Hour   // S-34: a set that could not be refreshed for so long is not used
+	seekEvery  = 30 * time.Second // S-34: fetches for unknown key ids
+	maxSought  = 1000             // key ids remembered as looked for in vain
+	maxKeys    = 100
+)
+
+// keySet is a provider's usable keys as of the moment when their fetch began.
+type keySet struct {
+	keys []verificationKey
+	asOf time.Time
+}
+
+func (s *keySet) stale(now time.Time) bool { return now.Sub(s.asOf) > keysUsable }
+
+// find returns the keys of that id for that algorithm, normally one. A token without a key id gets a key only if there is no choice
+// (OIDC Core §10.1).
+func (s *keySet) find(kid, alg string) []*verificationKey {
+	var found []*verificationKey
+	for i := range s.keys {
+		if key := &s.keys[i]; key.alg == alg && (key.kid == kid || kid == "") {
+			found = append(found, key)
+		}
+	}
+	if kid == "" && len(found) > 1 {
+		return nil
+	}
+	return found
+}
+
+func (p *Provider) fetchKeys(ctx context.Context, md *Metadata) (*keySet, error) {
+	asOf := p.deps.Now()
+	body, err := p.fetch(ctx, "fetch keys", md.JWKSURI)
+	if err != nil {
+		return nil, &fault{reasonKeysUnreach, err}
+	}
+	keys, err := parseKeySet(body, p.cfg.FallbackAlg)
+	if err != nil {
+		return nil, &fault{reasonKeysInvalid, err}
+	}
+	set := &keySet{keys: keys, asOf: asOf}
+	if len(keys) == 0 {
+		// A well-formed set withdraws what it no longer lists, also when nothing usable is left.
+		return set, &fault{reasonKeysInvalid, errors.New("the key set has no usable key")}
+	}
+	return set, nil
+}
+
+// keysFor returns the keys that may have signed a token. An unknown key id may cost one fetch (S-34). Missing keys are a *TroubleError,
+// a key id that the provider does not know an *InvalidTokenError.
+func (p *Provider) keysFor(ctx context.Context, kid, alg string) ([]*verificationKey, error) {
+	found, err := p.keysAtHand(ctx, kid, alg)
+	if err != nil || len(found) > 0 {
+		return found, err
+	}
+	if kid == "" {
+		return nil, invalid("it names no key, and the provider does not have exactly one for its algorithm")
+	}
+	if err := p.lookFor(ctx, kid); err != nil {
+		return nil, err
+	}
+	if found, err = p.keysAtHand(ctx, kid, alg); err == nil && len(found) == 0 {
+		err = invalid("its key is not one of the provider's for its algorithm")
+	}
+	return found, err
+}
+
+func (p *Provider) keysAtHand(ctx context.Context, kid, alg string) ([]*verificationKey, error) {
+	s, err := p.current(ctx, "read keys")
+	if err != nil {
+		return nil, err
+	}
+	if reason := s.keys.unusable(p.deps.Now()); reason != "" {
+		return nil, &TroubleError{Provider: p.cfg.Name, Op: "read keys", RetryAfter: seekEvery, Err: errors.New(reason)}
+	}
+	return s.keys.find(kid, alg), nil
+}
+
+func (s *keySet) unusable(now time.Time) string {
+	switch {
+	case s.stale(now):
+		return reasonKeysStale
+	case len(s.keys) == 0:
+		return reasonKeysInvalid
+	}
+	return ""
+}
+
+// seeker holds back the fetches that tokens can cause.
+type seeker struct {
+	mu     sync.Mutex // never held during a fetch
+	next   time.Time
+	flight *flight
+	sought map[string]struct{}
+}
+
+type flight struct {
+	done chan struct{}
+	err  error // read after done
+}
+
+// lookFor fetches the keys for a key id that is not among them, or joins the fetch under way. After it returns nil the keys in force
+// are as new as the rate allows: what is still missing does not exist. While the next fetch is held back, an id that was not yet looked
+// for is trouble of ours (503), one that was looked for in vain is not (401).
+func (p *Provider) lookFor(ctx context.Context, kid string) error {
+	trouble := func(after time.Duration, err error) error {
+		return &TroubleError{Provider: p.cfg.Name, Op: "look for key", RetryAfter: after, Err: err}
+	}
+	s := &p.seek
+	s.mu.Lock()
+	under := s.flight
+	if under == nil {
+		if wait := s.next.Sub(p.deps.Now()); wait > 0 {
+			_, inVain := s.sought[kid]
+			s.mu.Unlock()
+			if inVain {
+				return nil
+			}
+			return trouble(wait, errors.New("unknown key id while fetches for unknown keys are held back"))
+		}
+		under = &flight{done: make(chan struct{})}
+		s.flight, s.next = under, p.deps.Now().Add(seekEvery)
+		// The fetch serves everybody who waits: it must not end with the request that happened to come first.
+		go p.fly(context.WithoutCancel(ctx), under)
+	}
+	s.mu.Unlock()
+
+	select {
+	case <-under.done:
+	case <-ctx.Done():
+		return trouble(0, context.Cause(ctx))
+	}
+	if under.err != nil {
+		return trouble(seekEvery, under.err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sought == nil || len(s.sought) >= maxSought {
+		s.sought = make(map[string]struct{})
+	}
+	s.sought[kid] = struct{}{}
+	return nil
+}
+
+func (p *Provider) fly(ctx context.Context, f *flight) {
+	keys, err := p.fetchKeys(ctx, p.state.Load().metadata)
+	p.install(nil, keys)
+	f.err = err
+	p.seek.mu.Lock()
+	p.seek.flight = nil
+	p.seek.mu.Unlock()
+	close(f.done)
+}
