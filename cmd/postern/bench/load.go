@@ -1,0 +1,174 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// phase is what the load is for at the moment.
+type phase int32
+
+const (
+	warming phase = iota
+	measuring
+	over
+)
+
+// load is keep-alive connections to one target, each with one request under way.
+type load struct {
+	phase   atomic.Int32
+	request []byte
+	clients []*loadClient
+	failed  chan error // of the first connection that broke
+	wait    sync.WaitGroup
+}
+
+// loadClient is one connection. It does not allocate once it is warm: what it does is done on the cores that the target needs.
+type loadClient struct {
+	conn  net.Conn
+	in    *bufio.Reader
+	all   int // answers, warm-up included
+	ok    int // those of them that are 200
+	times []time.Duration
+}
+
+func newLoadClient(conn net.Conn) *loadClient {
+	return &loadClient{conn: conn, in: bufio.NewReaderSize(conn, 64<<10), times: make([]time.Duration, 0, 1<<13)}
+}
+
+// requestBytes is a GET as it goes over the wire.
+func requestBytes(path string, header http.Header) []byte {
+	var b bytes.Buffer
+	b.WriteString("GET " + path + " HTTP/1.1\r\nHost: " + header.Get("Host") + "\r\n")
+	_ = header.WriteSubset(&b, map[string]bool{"Host": true}) // a buffer takes everything
+	b.WriteString("\r\n")
+	return b.Bytes()
+}
+
+// startLoad connects and begins to warm up. limit bounds the whole load.
+func startLoad(ctx context.Context, address string, request []byte, connections int, limit time.Duration) (*load, error) {
+	l := &load{request: request, failed: make(chan error, 1)}
+	var dialer net.Dialer
+	for range connections {
+		conn, err := dialer.DialContext(ctx, "tcp", address)
+		if err == nil {
+			err = conn.SetDeadline(time.Now().Add(limit))
+		}
+		if err != nil {
+			l.stop()
+			return nil, fmt.Errorf("connect to the target: %w", err)
+		}
+		l.clients = append(l.clients, newLoadClient(conn))
+	}
+	for _, c := range l.clients {
+		l.wait.Go(func() {
+			if err := c.run(l); err != nil {
+				select {
+				case l.failed <- err:
+				default:
+				}
+			}
+		})
+	}
+	return l, nil
+}
+
+func (l *load) enter(p phase)   { l.phase.Store(int32(p)) }
+func (l *load) in(p phase) bool { return l.phase.Load() == int32(p) }
+
+// pause lets the load run for a while.
+func (l *load) pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case err := <-l.failed:
+		return fmt.Errorf("load: %w", err)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// stop lets every connection finish its request, and closes them.
+func (l *load) stop() {
+	l.enter(over)
+	l.wait.Wait()
+	for _, c := range l.clients {
+		_ = c.conn.Close()
+	}
+}
+
+// tally adds the connections up. It is for a load that was stopped.
+func (l *load) tally() (all, ok int, times []time.Duration) {
+	for _, c := range l.clients {
+		all, ok, times = all+c.all, ok+c.ok, append(times, c.times...)
+	}
+	slices.Sort(times)
+	return all, ok, times
+}
+
+func (c *loadClient) run(l *load) error {
+	for !l.in(over) {
+		begun := time.Now()
+		status, err := c.ask(l.request)
+		if err != nil {
+			return err
+		}
+		c.all++
+		if status == http.StatusOK {
+			c.ok++
+		}
+		if l.in(measuring) {
+			c.times = append(c.times, time.Since(begun))
+		}
+	}
+	return nil
+}
+
+var (
+	errAnswer = errors.New("the answer is not one of HTTP/1.1 with a Content-Length")
+	lengthIs  = []byte("Content-Length:")
+)
+
+// ask sends the request and reads the answer.
+func (c *loadClient) ask(request []byte) (status int, err error) {
+	if _, err := c.conn.Write(request); err != nil {
+		return 0, err
+	}
+	line, err := c.in.ReadSlice('\n')
+	if err != nil {
+		return 0, err
+	}
+	if len(line) < len("HTTP/1.1 200\r\n") || !bytes.HasPrefix(line, []byte("HTTP/1.1 ")) {
+		return 0, errAnswer
+	}
+	status = int(line[9]-'0')*100 + int(line[10]-'0')*10 + int(line[11]-'0')
+	length := -1
+	for {
+		if line, err = c.in.ReadSlice('\n'); err != nil {
+			return 0, err
+		}
+		if line = bytes.TrimSpace(line); len(line) == 0 {
+			break
+		}
+		if len(line) > len(lengthIs) && bytes.EqualFold(line[:len(lengthIs)], lengthIs) {
+			if length, err = strconv.Atoi(string(bytes.TrimSpace(line[len(lengthIs):]))); err != nil {
+				return 0, errAnswer
+			}
+		}
+	}
+	if length < 0 {
+		return 0, errAnswer
+	}
+	_, err = c.in.Discard(length)
+	return status, err
+}

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"text/tabwriter"
+	"time"
+)
+
+// Targets.
+const (
+	mostRatio  = 1.15                   // CPU per request with a session, to the bare proxy's
+	mostIdle   = 18 << 20               // resident bytes
+	mostBinary = 28 << 20               // bytes
+	mostReady  = 150 * time.Millisecond // from exec
+)
+
+// print writes the tables, and says whether a target was missed.
+func (r result) print(w io.Writer) (missed bool) {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	row := func(cells ...any) {
+		for _, cell := range cells {
+			_, _ = fmt.Fprintf(table, "%v\t", cell)
+		}
+		_, _ = fmt.Fprintln(table)
+	}
+	row("scenario", "target", "CPU us/req", "x bare", "spread", "req/s", "p50 ms", "p99 ms", "RSS MiB")
+	for _, o := range r.outcomes {
+		ratios := o.ratios()
+		for _, line := range []struct {
+			target  string
+			samples []sample
+			ratio   string
+			spread  string
+		}{
+			{"bare", o.bare, "1.00", ""},
+			{"postern", o.postern, fmt.Sprintf("%.2f", median(ratios)), fmt.Sprintf("%.2f-%.2f", ratios[0], ratios[len(ratios)-1])},
+		} {
+			s := line.samples
+			row(o.scenario.name, line.target, fmt.Sprintf("%.1f", micros(medianOf(s, func(s sample) time.Duration { return s.cpu }))), line.ratio, line.spread,
+				fmt.Sprintf("%.0f", medianOf(s, func(s sample) float64 { return s.rate })),
+				fmt.Sprintf("%.2f", micros(medianOf(s, func(s sample) time.Duration { return s.p50 }))/1000),
+				fmt.Sprintf("%.1f", micros(medianOf(s, func(s sample) time.Duration { return s.p99 }))/1000),
+				mebibytes(medianOf(s, func(s sample) int64 { return s.memory })))
+		}
+	}
+	_ = table.Flush()
+	_, _ = fmt.Fprintf(w, "\nMedians of %d rounds of %v with %d connections; \"x bare\" is the median of each round's ratio, \"spread\" its range.\n",
+		r.settings.rounds, r.settings.duration, r.settings.connections)
+	_, _ = fmt.Fprintf(w, "Other processes took %.0f %% of all cores (median; %.0f %% at worst): beyond 10 %%, small differences mean nothing.\n\n",
+		100*median(r.foreign), 100*slices.Max(r.foreign))
+	return r.printTargets(w)
+}
+
+// printTargets compares with what was promised.
+func (r result) printTargets(w io.Writer) (missed bool) {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	check := func(what, got, most string, ok bool) {
+		verdict := "ok"
+		if !ok {
+			verdict, missed = "MISSED", true
+		}
+		_, _ = fmt.Fprintf(table, "%s\t%s\t(at most %s)\t%s\n", what, got, most, verdict)
+	}
+	for _, o := range r.outcomes {
+		if o.scenario.caller == session {
+			ratio := median(o.ratios())
+			check("CPU, "+o.scenario.name, fmt.Sprintf("%.2f x bare", ratio), fmt.Sprint(mostRatio), ratio <= mostRatio)
+		}
+	}
+	f := r.footprint
+	check("idle memory, "+r.settings.idle.String()+" after start", mebibytes(f.idle)+" MiB", mebibytes(mostIdle), f.idle < mostIdle)
+	check("stripped binary", mebibytes(f.binary)+" MiB", mebibytes(mostBinary), f.binary < mostBinary)
+	check(fmt.Sprintf("exec to ready, median of %d", r.settings.starts),
+		fmt.Sprintf("%.0f ms (slowest %.0f)", micros(f.ready)/1000, micros(f.slow)/1000), mostReady.String(), f.ready <= mostReady)
+	_ = table.Flush()
+	return missed
+}
+
+func median[T cmp.Ordered](values []T) T {
+	sorted := slices.Sorted(slices.Values(values))
+	return sorted[len(sorted)/2]
+}
+
+func medianOf[T cmp.Ordered](samples []sample, of func(sample) T) T {
+	var values []T
+	for _, s := range samples {
+		values = append(values, of(s))
+	}
+	return median(values)
+}
+
+func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
+
+func mebibytes(n int64) string { return fmt.Sprintf("%.1f", float64(n)/(1<<20)) }

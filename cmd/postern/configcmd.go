@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"postern/config"
+)
+
+// load reads the configuration of p. When there is nothing to run it has answered already, and code is the exit status.
+func load(p program) (loaded *config.Loaded, code int) {
+	for _, arg := range p.args {
+		if arg == "--help" || arg == "-help" || arg == "-h" {
+			usage(p.stdout)
+			_, _ = fmt.Fprintln(p.stdout)
+			config.Help(p.stdout)
+			return nil, exitOK
+		}
+	}
+	loaded, err := config.Load(config.Source{Args: p.args, Environ: p.environ, ReadFile: os.ReadFile})
+	if err == nil {
+		return loaded, exitOK
+	}
+	if problems, ok := errors.AsType[*config.ProblemsError](err); ok {
+		_, _ = fmt.Fprintln(p.stderr, problems)
+	} else {
+		_, _ = fmt.Fprintln(p.stderr, "postern:", err)
+	}
+	return nil, exitUsage
+}
+
+// printConfig prints every option with its value, secrets redacted, and where it came from.
+func printConfig(_ context.Context, p program) int {
+	loaded, code := load(p)
+	if loaded == nil {
+		return code
+	}
+	for _, warning := range loaded.Warnings {
+		_, _ = fmt.Fprintln(p.stderr, "warning:", warning)
+	}
+	if err := loaded.Print(p.stdout); err != nil {
+		return exitFailure
+	}
+	return exitOK
+}
+
+// healthcheck asks the running sidecar of this configuration whether it is ready.
+func healthcheck(ctx context.Context, p program) int {
+	loaded, code := load(p)
+	if loaded == nil {
+		return code
+	}
+	address := loaded.Config.Server.ProbeBindAddress
+	if address == "" {
+		_, _ = fmt.Fprintln(p.stderr, "postern: probe-bind-address is not set, so there is nothing to ask")
+		return exitFailure
+	}
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	if err := askReady(ctx, address); err != nil {
+		_, _ = fmt.Fprintln(p.stderr, "postern:", err)
+		return exitFailure
+	}
+	_, _ = fmt.Fprintln(p.stdout, "ready")
+	return exitOK
+}
+
+func askReady(ctx context.Context, address string) error {
+	if strings.HasPrefix(address, ":") || strings.HasPrefix(address, "0.0.0.0:") {
+		address = "127.0.0.1" + address[strings.LastIndex(address, ":"):]
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/readyz", nil)
+	if err != nil {
+		return err
+	}
+	client := &http.Client{Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}}
+	response, err := client.Do(request)
+	if err != nil {
+		return fmt.Errorf("ask for readiness: %w", err)
+	}
+	defer response.Body.Close() //nolint:errcheck // read-only
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("not ready: status %d", response.StatusCode)
+	}
+	return nil
+}
+
+func hasVariable(environ []string, name string) bool {
+	for _, entry := range environ {
+		if strings.HasPrefix(entry, name+"=") {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"postern/oidc"
+)
+
+// storeGrace is how long a store that cannot be reached holds readiness back at start (S-29).
+const storeGrace = 30 * time.Second
+
+// health answers the probes. Readiness is about this process being able to start serving and not yet leaving: later trouble of a
+// dependency is shown and keeps the pod ready, since taking every pod out of service helps nobody (S-29).
+type health struct {
+	provider *oidc.Provider // nil while login is off
+	store    *storeHealth   // nil while login is off
+	started  time.Time
+	now      func() time.Time
+	draining atomic.Bool
+}
+
+type readiness struct {
+	Status   string       `json:"status"` // "ready", "starting" or "draining"
+	Degraded []dependency `json:"degraded,omitempty"`
+}
+
+// dependency is trouble by its stable code: no addresses, no messages.
+type dependency struct {
+	Name   string `json:"dependency"`
+	Reason string `json:"reason"`
+}
+
+func (h *health) readiness() (readiness, bool) {
+	state := readiness{Status: "ready"}
+	starting := false
+	if h.provider != nil {
+		p := h.provider.Health()
+		starting = !p.Ready
+		if !p.Ready || p.Degraded {
+			state.Degraded = append(state.Degraded, dependency{"provider", p.Reason})
+		}
+	}
+	if h.store != nil && !h.store.up.Load() {
+		starting = starting || !h.store.seen.Load() && h.now().Sub(h.started) < storeGrace
+		state.Degraded = append(state.Degraded, dependency{"store", "store_unavailable"})
+	}
+	switch {
+	case h.draining.Load():
+		state.Status = "draining"
+	case starting:
+		state.Status = "starting"
+	}
+	return state, state.Status == "ready"
+}
+
+// probes is the handler of the probe listener: /livez, /readyz; any other path is 200, as wonderwall's /healthz.
+func (h *health) probes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) {
+		state, ready := h.readiness()
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Cache-Control", "no-store")
+		if !ready {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+		_ = json.NewEncoder(w).Encode(state)
+	})
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		_, _ = w.Write([]byte("ok"))
+	})
+	return mux
+}
+
+// storeHealth asks the store now and then, so that probes never wait for it.
+type storeHealth struct {
+	up, seen atomic.Bool
+}
+
+// watch pings until ctx ends: fast while the store is down, rarely while it is up.
+func (s *storeHealth) watch(ctx context.Context, store store) {
+	for {
+		err := store.Ping(ctx)
+		s.up.Store(err == nil)
+		pause := time.Second
+		if err == nil {
+			s.seen.Store(true)
+			pause = 5 * time.Second
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+	}
+}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"postern/config"
+	"postern/oidc/devidp"
+)
+
+// idpFlags are the options of `postern idp`.
+type idpFlags struct {
+	address      string
+	anywhere     bool
+	baseURL      string
+	client       devidp.ClientConfig
+	redirects    string
+	postLogout   string
+	keyFile      string
+	rotation     string
+	par          string
+	admin        bool
+	tokenMinutes int
+	logFormat    string
+}
+
+func (f *idpFlags) define(flags *flag.FlagSet) {
+	flags.StringVar(&f.address, "bind-address", "127.0.0.1:7081", "where to listen; loopback only")
+	flags.BoolVar(&f.anywhere, "listen-anywhere", false, "allow another address than loopback: everybody who reaches it can be anybody")
+	flags.StringVar(&f.baseURL, "base-url", "", "scheme and host by which it is reached, such as http://idp.localhost:7081; taken from loopback requests otherwise")
+	flags.StringVar(&f.client.ID, "client-id", "5f1d7c1e-8f0a-4d53-9d0c-6a1f0f7f3b10", "client id of the app under development")
+	flags.StringVar(&f.client.Secret, "client-secret", "not-a-secret", "client secret of the app under development")
+	flags.StringVar(&f.redirects, "redirect-uri", "http://localhost:3000/oauth2/callback", "redirect URIs, comma-separated")
+	flags.StringVar(&f.postLogout, "post-logout-redirect-uri", "http://localhost:3000/oauth2/logout/callback", "post-logout URIs, comma-separated")
+	flags.StringVar(&f.keyFile, "key-file", "", "PEM file with an RSA key to sign with; random at each start otherwise")
+	flags.StringVar(&f.rotation, "refresh-rotation", "", "\"\" as Entra ID, \"strict\" (reuse revokes), or \"never\"")
+	flags.StringVar(&f.par, "par", "", "pushed authorization requests: \"\" offered, \"off\", or \"required\"")
+	flags.BoolVar(&f.admin, "admin", false, "serve the knobs under /_dev/ that break things on purpose")
+	flags.IntVar(&f.tokenMinutes, "token-lifetime", 75, "life of access tokens, minutes")
+	flags.StringVar(&f.logFormat, "log-format", "text", "json or text")
+}
+
+// idp runs the test provider alone.
+func idp(ctx context.Context, p program) int {
+	flags := flag.NewFlagSet("postern idp", flag.ContinueOnError)
+	flags.SetOutput(p.stderr)
+	var f idpFlags
+	f.define(flags)
+	if err := flags.Parse(p.args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return exitOK
+		}
+		return exitUsage
+	}
+	if !f.anywhere && !loopbackAddress(f.address) {
+		_, _ = fmt.Fprintf(p.stderr, "postern idp: bind-address %s is not loopback, and whoever reaches this provider can log in as anybody; "+
+			"say --listen-anywhere if that is what you want\n", f.address)
+		return exitUsage
+	}
+	f.client.RedirectURIs = strings.FieldsFunc(f.redirects, comma)
+	f.client.PostLogoutRedirectURIs = strings.FieldsFunc(f.postLogout, comma)
+	provider, err := devidp.New(devidp.Config{
+		BaseURL: f.baseURL, Clients: []devidp.ClientConfig{f.client}, KeyFile: f.keyFile, RefreshRotation: devidp.Rotation(f.rotation),
+		PAR: devidp.PARMode(f.par), Admin: f.admin, TokenLifetime: time.Duration(f.tokenMinutes) * time.Minute,
+		Log: newLogger(config.Log{Format: f.logFormat, Level: "info"}, p.stdout),
+	})
+	if err != nil {
+		_, _ = fmt.Fprintln(p.stderr, "postern idp:", err)
+		return exitUsage
+	}
+	l, err := listen(ctx, f.address)
+	if err != nil {
+		_, _ = fmt.Fprintln(p.stderr, "postern idp:", err)
+		return exitFailure
+	}
+	describeIDP(p.stdout, "http://"+l.Addr().String(), f.client.ID)
+	if err := serveUntil(ctx, l, provider); err != nil {
+		_, _ = fmt.Fprintln(p.stderr, "postern idp:", err)
+		return exitFailure
+	}
+	return exitOK
+}
+
+func comma(r rune) bool { return r == ',' }
+
+func describeIDP(w io.Writer, base, clientID string) {
+	_, _ = fmt.Fprintf(w, "Test provider at %s/ (never for production: it checks no password)\n", base)
+	_, _ = fmt.Fprintf(w, "  metadata   %s/%s/v2.0/.well-known/openid-configuration\n", base, devidp.DefaultTenantID)
+	_, _ = fmt.Fprintf(w, "  client id  %s\n", clientID)
+}
+
+// serveUntil serves one listener until ctx ends.
+func serveUntil(ctx context.Context, l net.Listener, handler http.Handler) error {
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(l) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return errors.Join(server.Close(), ignoreClosed(<-done))
+	}
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"os"
+	"time"
+
+	"postern/config"
+)
+
+const fileRecheck = 5 * time.Second
+
+// watchedSecrets are the secrets that can be exchanged without a restart when their file changes, by the name of the option.
+func (s *sidecar) watchedSecrets() map[string]func(path string) error {
+	replaceCredential := func(path string) error {
+		text, err := config.ReadSecret(os.ReadFile, path)
+		if err != nil {
+			return err
+		}
+		return s.client.ReplaceCredential(text)
+	}
+	return map[string]func(string) error{
+		"openid.client-secret": replaceCredential,
+		"openid.client-jwk":    replaceCredential,
+		"encryption-key": func(path string) error {
+			keys, err := config.ReadEncryptionKeys(os.ReadFile, path)
+			if err != nil {
+				return err
+			}
+			return s.ring.Replace(keys)
+		},
+	}
+}
+
+// watchSecret applies a secret's file whenever its content changes, until ctx ends. A file that cannot be used leaves the old secret in
+// force.
+func watchSecret(ctx context.Context, option, path string, apply func(path string) error, log *slog.Logger) {
+	last, _ := os.ReadFile(path) //nolint:gosec // the operator names the file
+	tick := time.NewTicker(fileRecheck)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		now, err := os.ReadFile(path) //nolint:gosec // as above
+		if err != nil || bytes.Equal(now, last) {
+			continue
+		}
+		last = now
+		if err := apply(path); err != nil {
+			log.Error("a secret's file has changed and cannot be used: the old secret stays", "option", option, "error", err.Error())
+			continue
+		}
+		log.Info("secret replaced", "option", option)
+	}
+}

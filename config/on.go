@@ -1,0 +1,49 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// HasFrontDoor says whether anything of the front door was asked for: an ingress, an app, login, a policy or bearer validation.
+func (c *Config) HasFrontDoor() bool {
+	return len(c.Front.Ingress) > 0 || c.Upstream.Set || c.LoginEnabled() || len(c.Policy.Files) > 0 || c.Bearer.Enabled()
+}
+
+// TokenAPIEnabled says whether the token API is on: a provider of the platform is enabled.
+func (c *Config) TokenAPIEnabled() bool {
+	p := &c.Providers
+	return p.Azure.Enabled || p.TokenX.Enabled || p.Maskinporten.Enabled || p.IDPorten.Enabled
+}
+
+// TexasOnly says whether this is a token API with nothing of the front door.
+func (c *Config) TexasOnly() bool { return c.TokenAPIEnabled() && !c.HasFrontDoor() }
+
+// NothingOn says whether nothing at all was asked for, so that there is nothing to serve.
+func (c *Config) NothingOn() bool { return !c.TokenAPIEnabled() && !c.HasFrontDoor() }
+
+// SSOProxy says whether sessions belong to an SSO server elsewhere.
+func (c *Config) SSOProxy() bool { return c.SSO.Enabled && c.SSO.Mode == "proxy" }
+
+// WhoWithoutCaller says in one line, in plain words, who can reach the app without a caller (S-04). It is logged at each start.
+func (c *Config) WhoWithoutCaller() string {
+	preflight := ""
+	if c.Front.AuthSkipPreflight {
+		preflight = "; CORS preflights pass as well"
+	}
+	switch {
+	case !c.HasFrontDoor():
+		return "without a caller nobody reaches an app: there is no front door"
+	case len(c.Policy.Files) > 0 && c.Policy.Mode == "report":
+		return "without a caller everyone reaches the app: the policy only reports"
+	case len(c.Policy.Files) > 0:
+		return "without a caller nobody reaches the app, except on paths that the policy calls public" + preflight
+	case c.Front.RequireAuth:
+		return "without a caller nobody reaches the app" + preflight
+	case c.Front.AutoLogin:
+		paths := append([]string{"/favicon.ico", "/robots.txt"}, c.Front.AutoLoginIgnorePaths...)
+		return fmt.Sprintf("without a caller everyone reaches these paths of the app and no others: %s%s", strings.Join(paths, " "), preflight)
+	default:
+		return "without a caller everyone reaches the whole app: the app itself must refuse them (require-auth or auto-login would)"
+	}
+}

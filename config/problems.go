@@ -1,0 +1,57 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Problem is one thing that is wrong with the configuration. It never holds a value.
+type Problem struct {
+	Option string // name of the option or variable
+	Text   string
+}
+
+// String is one line.
+func (p Problem) String() string { return p.Option + ": " + p.Text }
+
+// ProblemsError is everything that is wrong with a configuration, at least one thing.
+type ProblemsError struct {
+	Problems []Problem
+}
+
+// Error lists the problems, one per line.
+func (e *ProblemsError) Error() string {
+	lines := make([]string, len(e.Problems))
+	for i, p := range e.Problems {
+		lines[i] = p.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// report gathers problems and warnings.
+type report struct {
+	problems []Problem
+	warnings []string
+}
+
+func (r *report) problem(option, format string, args ...any) {
+	p := Problem{Option: option, Text: fmt.Sprintf(format, args...)}
+	if !slices.Contains(r.problems, p) {
+		r.problems = append(r.problems, p)
+	}
+}
+
+// missing is a problem unless the option has one already: what could not be read is not also reported as absent.
+func (r *report) missing(option, format string, args ...any) {
+	if !slices.ContainsFunc(r.problems, func(p Problem) bool { return p.Option == option || p.Option == option+"-file" }) {
+		r.problem(option, format, args...)
+	}
+}
+
+func (r *report) warn(option, format string, args ...any) {
+	line := Problem{Option: option, Text: fmt.Sprintf(format, args...)}.String()
+	if !slices.Contains(r.warnings, line) {
+		r.warnings = append(r.warnings, line)
+	}
+}
