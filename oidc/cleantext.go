@@ -38,6 +38,9 @@ func secretsOf(form url.Values, auth Authenticator) []string {
 	} {
 		secrets = append(secrets, form[name]...)
 	}
+	if r, ok := auth.(*rotating); ok {
+		auth = *r.current.Load()
+	}
 	if s, ok := auth.(*clientSecret); ok { // not in the form when sent as Basic
 		secrets = append(secrets, s.secret.Reveal())
 	}

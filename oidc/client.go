@@ -11,14 +11,15 @@ import (
 
 // Client is the login client of the app at its provider. It holds no state of logins: [PendingLogin] travels with the browser.
 type Client struct {
-	cfg      config.OpenID
-	preset   preset
-	scopes   []string
-	acr      string // default, may be several values; empty if none is asked for
-	locales  string
-	provider *Provider
-	endpoint *TokenEndpoint
-	deps     Deps
+	cfg        config.OpenID
+	preset     preset
+	scopes     []string
+	acr        string // default, may be several values; empty if none is asked for
+	locales    string
+	provider   *Provider
+	endpoint   *TokenEndpoint
+	credential *rotating
+	deps       Deps
 }
 
 // NewClient does no I/O; an error means that the configuration cannot work.
@@ -32,9 +33,11 @@ func NewClient(cfg config.OpenID, p *Provider, d Deps) (*Client, error) {
 		return nil, fmt.Errorf("configure login client: %w", err)
 	}
 	c := &Client{
-		cfg: cfg, preset: kind, provider: p, endpoint: NewTokenEndpoint(p, auth, d), deps: d.withDefaults(),
+		cfg: cfg, preset: kind, provider: p, deps: d.withDefaults(),
 		acr: translateACR(first(cfg.ACRValues, kind.acr)), locales: first(cfg.UILocales, kind.locale),
 	}
+	c.credential = newRotating(auth)
+	c.endpoint = NewTokenEndpoint(p, c.credential, d)
 	for _, scope := range slices.Concat(kind.scopes, cfg.Scopes) {
 		if !slices.Contains(c.scopes, scope) {
 			c.scopes = append(c.scopes, scope)

@@ -3,6 +3,7 @@ package proxy
 import (
 	"net/http"
 	"net/url"
+	"time"
 
 	"postern/oidc"
 	"postern/proxy/pages"
@@ -18,6 +19,10 @@ func (h *Handler) serveApp(v *visit, r *http.Request) error {
 	}
 	if h.cfg.Front.PathStrictness == "strict" && path.Ambiguous() {
 		return badRequest("ambiguous_path", "The path can be read in more than one way (option path-strictness).")
+	}
+	if h.cfg.Front.AuthSkipPreflight && isPreflight(r) {
+		h.forwardPreflight(v, r)
+		return nil
 	}
 	ignored := h.ignored.MatchPath(path)
 	in := h.ingresses.match(r.Host, h.forwardedHost(r), rawPath(r))
@@ -58,16 +63,23 @@ func (h *Handler) caller(v *visit, r *http.Request, in *ingress) (*session.Sessi
 	return s, nil
 }
 
-// use reads the session. An upgrade neither refreshes it nor keeps it alive (S-30).
+// use reads the session. An upgrade neither refreshes it nor keeps it alive (S-30, contract 3.3): where its token has expired, the next plain
+// request renews it, and the person is not nobody meanwhile.
 func (h *Handler) use(r *http.Request, value string) (*session.Session, error) {
 	if !isUpgrade(r) {
 		return h.sessions.Use(r.Context(), value, true)
 	}
 	s, err := h.sessions.Get(r.Context(), value)
-	if err == nil && !s.Tokens().Expiry.After(h.now()) {
-		return nil, session.ErrEnded
+	switch {
+	case err != nil || s.Tokens().Expiry.After(h.now()):
+		return s, err
+	case s.Tokens().Refresh.Empty():
+		return nil, session.ErrTokenExpired
 	}
-	return s, err
+	return nil, &failure{
+		status: http.StatusServiceUnavailable, code: "token_expired", page: pages.ProviderTrouble, retryAfter: time.Second,
+		description: "The access token has expired, and an upgrade does not renew it: make a plain request first.",
+	}
 }
 
 // unauthenticated answers nobody where somebody is required (contract 4.1): a browser that navigates is sent to log in, everything else
@@ -103,24 +115,29 @@ func (h *Handler) refererTarget(r *http.Request, in *ingress) string {
 	return in.root()
 }
 
-// forward sends the request to the app. Whatever the client wrote into a header of ours is gone before ours are set.
+// forward sends the request to the app. Whatever the client wrote into a header of ours is gone before ours are set. s is nil for nobody.
 func (h *Handler) forward(v *visit, r *http.Request, s *session.Session) error {
 	h.upstream.serve(v, r, outgoing{
 		cookieCaller: s != nil,
 		prepare: func(out, in *http.Request) {
-			h.forwarding.apply(out, in)
-			h.managed.strip(out.Header)
-			if h.routing != nil {
-				h.routing.strip(out.Header)
-			}
-			stripOwnCookies(out.Header, h.ownCookie)
-			out.Header[headerRequestID] = []string{v.id}
+			h.cleanHeaders(v, out, in)
 			if s != nil {
 				h.introduce(v, out.Header, s)
 			}
 		},
 	})
 	return nil
+}
+
+// cleanHeaders removes what a client may not say, and what is not the app's business.
+func (h *Handler) cleanHeaders(v *visit, out, in *http.Request) {
+	h.forwarding.apply(out, in)
+	h.managed.strip(out.Header)
+	if h.routing != nil {
+		h.routing.strip(out.Header)
+	}
+	stripOwnCookies(out.Header, h.ownCookie)
+	out.Header[headerRequestID] = []string{v.id}
 }
 
 // introduce tells the app who is calling.

@@ -38,6 +38,10 @@ func (h *Handler) callback(v *visit, r *http.Request) error {
 		h.forgetPending(v, in, p)
 		return h.lostLogin(v, r, in, p.State)
 	}
+	previous, err := ownCookie(r, in.cookies.session)
+	if err != nil {
+		return err
+	}
 	if err := h.throttle(); err != nil {
 		return err
 	}
@@ -53,7 +57,7 @@ func (h *Handler) callback(v *visit, r *http.Request) error {
 	if err != nil {
 		return h.loginFailure(in, p.Target, err)
 	}
-	return h.signIn(v, r, in, p, grant, query.Get("session_state"))
+	return h.signIn(v, r, in, signedIn{p, grant, query.Get("session_state"), previous})
 }
 
 // singleValued refuses what another reader might read differently: a parameter sent twice, or of a size that no provider sends.
@@ -75,32 +79,36 @@ func (h *Handler) redeem(r *http.Request, p pending, query url.Values) (oidc.Gra
 	})
 }
 
+// signedIn is a completed login.
+type signedIn struct {
+	pending
+	grant        oidc.Grant
+	sessionState string
+	previous     string // session cookie that the browser had
+}
+
 // signIn makes the session of a completed login. The browser's previous session ends now, and only now: a login that fails leaves it alone.
-func (h *Handler) signIn(v *visit, r *http.Request, in *ingress, p pending, grant oidc.Grant, sessionState string) error {
-	sid := grant.Identity.SID()
+func (h *Handler) signIn(v *visit, r *http.Request, in *ingress, done signedIn) error {
+	sid := done.grant.Identity.SID()
 	if sid == "" {
-		sid = sessionState // OIDC Session Management §2, for providers without "sid"
+		sid = done.sessionState // OIDC Session Management §2, for providers without "sid"
 	}
-	previous, err := ownCookie(r, in.cookies.session)
+	created, cookie, err := h.sessions.Create(r.Context(), done.grant, sid)
 	if err != nil {
 		return err
 	}
-	created, cookie, err := h.sessions.Create(r.Context(), grant, sid)
-	if err != nil {
-		return err
-	}
-	if previous != "" {
-		if _, err := h.sessions.End(r.Context(), previous); err != nil {
+	if done.previous != "" {
+		if _, err := h.sessions.End(r.Context(), done.previous); err != nil {
 			h.warn(r.Context(), v, "the previous session of this browser could not be ended", err)
 		}
 	}
 	v.identity, v.session = created.Identity(), created.HashedID()
 	h.setCookie(v, in, in.cookies.session, cookie, 0)
-	if !p.Prompted {
-		h.countRound(v, r, in, p.Target)
+	if !done.Prompted {
+		h.countRound(v, r, in, done.Target)
 	}
 	h.metrics.logins.WithLabelValues("completed").Inc()
-	redirect(v, localTarget(p.Target, in, in.root()))
+	redirect(v, localTarget(done.Target, in, in.root()))
 	return nil
 }
 

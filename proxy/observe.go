@@ -98,7 +98,7 @@ func (h *Handler) eventOf(v *visit, r *http.Request, took time.Duration) []slog.
 	attrs = append(attrs,
 		slog.String("request_id", v.id),
 		slog.String("method", r.Method),
-		slog.String("path", maskDigits(r.URL.EscapedPath())), // never the query (S-37)
+		slog.String("path", maskDigits(r.URL.Path)), // decoded, so that nothing hides in escapes; never the query (S-37)
 		slog.String("route", v.route),
 		slog.Int("status", v.status),
 		slog.Float64("duration_ms", float64(took.Microseconds())/1000),

@@ -334,8 +334,17 @@ func TestALogoutDuringARefreshIsNotUndone(t *testing.T) {
 				time.Sleep(time.Hour - time.Second)
 				w.wantAccess(cookie, "access-0") // starts a refresh
 				time.Sleep(time.Second)
+				waiting := make(chan error)
+				go func() {
+					_, err := w.use(cookie)
+					waiting <- err
+				}()
+				synctest.Wait()
 				if _, err := w.End(t.Context(), cookie); err != nil {
 					t.Fatal(err)
+				}
+				if err := <-waiting; !errors.Is(err, session.ErrNoSession) {
+					t.Errorf("who waited for the refresh got %v", err)
 				}
 				w.Settle()
 				if _, err := w.use(cookie); !errors.Is(err, session.ErrNoSession) {
@@ -344,6 +353,32 @@ func TestALogoutDuringARefreshIsNotUndone(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Another replica moves the idle timeout while tokens are renewed here: both are kept.
+func TestARefreshKeepsATouchFromElsewhere(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := newRemote(t, time.Now)
+		one := newWorld(t, worldConfig{store: store, session: inactivity})
+		two := newWorld(t, worldConfig{store: store, session: func(c *session.ManagerConfig) { c.Inactivity, c.ManualRefreshOnly = true, true }})
+		cookie := one.login()
+		one.provider.answer = func(context.Context, int) error {
+			time.Sleep(5 * time.Second)
+			two.wantAccess(cookie, "access-0")
+			return nil
+		}
+		time.Sleep(20 * time.Minute)
+		if s, err := one.Use(t.Context(), cookie, false); err != nil || s.Tokens().Access.Raw() != "access-0" {
+			t.Fatal(s, err)
+		}
+		one.Settle()
+		three := newWorld(t, worldConfig{store: store, session: inactivity})
+		s, err := three.Get(t.Context(), cookie)
+		if err != nil || s.Tokens().Access.Raw() != "access-1" || s.Metadata(time.Now()).Session.TimeoutInSeconds != 1800 {
+			t.Errorf("%v: %+v", err, s.Metadata(time.Now()))
+		}
+	})
 }
 
 // The provider has rotated the refresh token and the store is away: those who wait are served, and the token is kept when it is back.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 
@@ -22,7 +21,7 @@ func load(p program) (loaded *config.Loaded, code int) {
 			return nil, exitOK
 		}
 	}
-	loaded, err := config.Load(config.Source{Args: p.args, Environ: p.environ, ReadFile: os.ReadFile})
+	loaded, err := config.Load(config.Source{Args: p.args, Environ: p.environ})
 	if err == nil {
 		return loaded, exitOK
 	}

@@ -7,7 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"net"
-	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -113,7 +112,7 @@ func demoSidecar(p program, world demoWorld, client devidp.ClientConfig, verbose
 		"--shutdown-graceful-period=2s",
 		"--log-format=text",
 		"--log-level=" + map[bool]string{true: "debug", false: "warn"}[verbose],
-	}, ReadFile: os.ReadFile})
+	}})
 	if err != nil {
 		return nil, err
 	}

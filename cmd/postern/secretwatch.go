@@ -15,7 +15,7 @@ const fileRecheck = 5 * time.Second
 // watchedSecrets are the secrets that can be exchanged without a restart when their file changes, by the name of the option.
 func (s *sidecar) watchedSecrets() map[string]func(path string) error {
 	replaceCredential := func(path string) error {
-		text, err := config.ReadSecret(os.ReadFile, path)
+		text, err := config.ReadSecret(nil, path)
 		if err != nil {
 			return err
 		}
@@ -25,7 +25,7 @@ func (s *sidecar) watchedSecrets() map[string]func(path string) error {
 		"openid.client-secret": replaceCredential,
 		"openid.client-jwk":    replaceCredential,
 		"encryption-key": func(path string) error {
-			keys, err := config.ReadEncryptionKeys(os.ReadFile, path)
+			keys, err := config.ReadEncryptionKeys(nil, path)
 			if err != nil {
 				return err
 			}

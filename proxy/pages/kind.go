@@ -16,12 +16,12 @@ const (
 	LoginFailed                  // provider refused, or its token is not acceptable; log in again / front page
 	LoginExpired                 // the pending login is unknown or too old; log in again / front page
 	LoginLoop                    // three rounds, cause unknown; log in again / front page
-	CookiesMissing               // three rounds, our cookie never comes back; log in again / front page
+	CookiesMissing               // our cookie never comes back, on the second try or after three rounds; log in again / front page
 	AppSendsBack                 // three rounds, logged in each time; log in with another account / front page
 	TooManyLogins                // S-28 and the loop breaker's limit; try again / front page
 	ConfirmLogout                // a cross-site logout asks first (S-32); stay logged in / front page; button: log out
 	SignedOut                    // log in again / front page
-	LogoutFailed                 // the store cannot be asked; try again / front page; button: log out again
+	LogoutFailed                 // the store cannot be asked; try again (without the button) / front page; button: log out again
 	StoreTrouble                 // the store cannot be asked; try again / front page
 	ProviderTrouble              // the provider cannot be asked; try again / front page
 	Starting                     // metadata and keys are not there yet; try again / front page

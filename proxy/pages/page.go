@@ -27,14 +27,14 @@ type Page struct {
 	Primary, Secondary *Link // ways on; nil for none. Their texts come with the kind
 	Form               *Form // a button; nil for none
 
-	RetryAfter int // seconds; sets Retry-After and a sentence that says so. 0 for none
+	RetryAfter int // seconds; sets Retry-After, and a sentence that says so where to try again is the way on. 0 for none
 }
 
 // Link leads to a path of this origin ("/…") or to a configured absolute http(s) URL; "" leads to this very address again, without naming
 // it. Any other address is left out.
 type Link struct{ Href string }
 
-// Form is a button that posts nothing to a path of this origin; another address is left out. Redirects are the origins that the answer may
+// Form is a button that posts nothing to a path of this origin; another address is left out. It takes the place of a link to try again. Redirects are the origins that the answer may
 // redirect to and that are not https, such as a test provider on localhost ("http://idp.localhost:8081").
 type Form struct {
 	Action    string
@@ -95,11 +95,14 @@ func (p *Pages) HTML(w http.ResponseWriter, r *http.Request, page Page) {
 		Secondary: way(page.Secondary, words.Labels[traits.secondary]),
 		Reference: words.Reference, ID: cleanID(page.RequestID),
 	}
-	if page.RetryAfter > 0 {
+	if page.RetryAfter > 0 && traits.primary == tryAgain { // where something else is to be done, waiting alone does not help
 		v.Retry = words.retry(page.RetryAfter)
 	}
 	if page.Form != nil && localPath(page.Form.Action) {
 		v.Action, v.Button = page.Form.Action, words.Labels[traits.button]
+		if traits.primary == tryAgain { // that is what the button is for
+			v.Primary = nil
+		}
 	}
 	var body bytes.Buffer
 	body.Grow(8 << 10)

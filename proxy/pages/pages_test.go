@@ -70,6 +70,9 @@ func TestEveryPageIsWholeSmallAndHarmless(t *testing.T) {
 				}
 				tags := elements(t, body)
 				want := map[string]int{"html": 1, "main": 1, "h1": 1, "title": 1, "footer": 1, "form": 1, "button": 1, "a": 2, "svg": 1}
+				if kind.traits().primary == tryAgain {
+					want["a"] = 1
+				}
 				for tag, count := range want {
 					if tags[tag] != count {
 						t.Errorf("%d <%s>, want %d", tags[tag], tag, count)
@@ -221,6 +224,28 @@ func TestButtonIsTheMainWayWhereThereIsOne(t *testing.T) {
 	body := get(newPages(t), http.MethodGet, "en", full(ConfirmLogout)).Body.String()
 	if strings.Count(body, `class="main"`) != 1 || !strings.Contains(body, `<button class="main">Log out</button>`) {
 		t.Error("the button is not the one main way")
+	}
+}
+
+func TestButtonTakesThePlaceOfTryAgain(t *testing.T) {
+	t.Parallel()
+	body := get(newPages(t), http.MethodGet, "en", full(LogoutFailed)).Body.String()
+	if strings.Contains(body, ">Try again<") || !strings.Contains(body, ">Try to log out again<") || !strings.Contains(body, ">Go to the front page<") {
+		t.Errorf("ways on:\n%s", body)
+	}
+}
+
+// Nothing gets better by waiting where another account or other settings are needed; programs are told all the same.
+func TestWaitingIsOnlyAdvisedWhereItHelps(t *testing.T) {
+	t.Parallel()
+	p := newPages(t)
+	for kind, want := range map[Kind]bool{
+		StoreTrouble: true, ProviderTrouble: true, Starting: true, TooManyLogins: true, LogoutFailed: true, AppSendsBack: false, CookiesMissing: false,
+	} {
+		w := get(p, http.MethodGet, "en", full(kind))
+		if got := strings.Contains(w.Body.String(), "in 30 seconds"); got != want || w.Header().Get("Retry-After") != "30" {
+			t.Errorf("%s: the page advises it: %v, want %v; Retry-After %q", kind, got, want, w.Header().Get("Retry-After"))
+		}
 	}
 }
 

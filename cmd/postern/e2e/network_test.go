@@ -1,166 +1,101 @@
 package e2e
 
 import (
-	"bufio"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
-	"io"
+	"encoding/pem"
 	"net/http"
-	"net/url"
-	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 )
 
-func TestFaultProxy(t *testing.T) {
+// Calls to the provider go through the web proxy of the environment: the provider has a name that only the proxy knows. Calls to the app never
+// do, whatever the variables say.
+func TestProviderThroughTheWebProxy(t *testing.T) {
 	t.Parallel()
+	const name = "login.provider.test"
+	port := FreePort(t)
+	ingress := "http://app.localhost:" + port
+	idp := DevIDP(t, "", []string{ingress + "/oauth2/callback"}, nil, "--base-url=https://"+name)
+	front := TLSFront(t, idp.Addr, name)
+	webProxy := ConnectProxy(t, map[string]string{name + ":443": front.Addr}, "user", "pass-4f1c")
 	app := App(t, nil)
-	path := FaultProxy(t, app.Addr)
-	ask := func(limit time.Duration) error {
-		// No connection is kept, so that each answer tells of the fault of the moment.
-		client := &http.Client{Timeout: limit, Transport: &http.Transport{DisableKeepAlives: true}}
-		resp, err := client.Get("http://" + path.Addr + "/")
-		if err == nil {
-			resp.Body.Close()
+	w := &world{app: app, idp: idp, dev: idp, ingress: ingress, env: map[string]string{
+		"POSTERN_BIND_ADDRESS": "127.0.0.1:" + port, "POSTERN_INGRESS": ingress, "POSTERN_UPSTREAM_HOST": app.Addr,
+		"POSTERN_ENCRYPTION_KEY": testKey, "POSTERN_LOG_LEVEL": "debug", "POSTERN_IDENTITY_HEADERS": "postern",
+		"POSTERN_OPENID_PROVIDER": "azure", "POSTERN_OPENID_CLIENT_ID": DevClientID, "POSTERN_OPENID_CLIENT_SECRET": DevClientSecret,
+		"POSTERN_OPENID_WELL_KNOWN_URL": "https://" + name + "/" + devTenant + "/v2.0/.well-known/openid-configuration",
+		"HTTPS_PROXY":                   webProxy.URL, "HTTP_PROXY": webProxy.URL,
+		"SSL_CERT_FILE": front.CAFile,
+	}}
+	w.Process = Start(t, w.env)
+	c := NewClient(t)
+	if r := c.Navigate(ingress + "/oauth2/login"); !strings.HasPrefix(r.Header.Get("Location"), "https://"+name+"/") {
+		t.Errorf("login: status %d to %s", r.StatusCode, r.Header.Get("Location"))
+	}
+	if r := c.Get(ingress + "/x"); r.StatusCode != 200 {
+		t.Errorf("app: status %d", r.StatusCode)
+	}
+	seen := webProxy.Seen()
+	if !slices.Contains(seen, "CONNECT "+name+":443") {
+		t.Errorf("the web proxy saw %q", seen)
+	}
+	for _, request := range seen {
+		if strings.Contains(request, app.Addr) {
+			t.Errorf("a call to the app went through the web proxy: %s", request)
 		}
-		return err
 	}
-	if err := ask(Patience); err != nil {
-		t.Fatalf("without a fault: %v", err)
-	}
-	path.Set(Fault{Refuse: true})
-	if err := ask(Patience); err == nil || os.IsTimeout(err) {
-		t.Fatalf("refused: got %v, want a connection error", err)
-	}
-	path.Set(Fault{BlackHole: true})
-	if err := ask(300 * time.Millisecond); !os.IsTimeout(err) {
-		t.Fatalf("black hole: got %v, want a time-out", err)
-	}
-	path.Set(Fault{DropAbove: 20})
-	if err := ask(300 * time.Millisecond); !os.IsTimeout(err) {
-		t.Fatalf("a request of more than 20 bytes: got %v, want a time-out", err)
-	}
-	path.Set(Fault{Delay: 120 * time.Millisecond})
-	begin := time.Now()
-	if err := ask(Patience); err != nil || time.Since(begin) < 240*time.Millisecond {
-		t.Fatalf("delayed both ways: got %v after %v, want success after 240 ms or more", err, time.Since(begin))
-	}
-	path.Heal()
-	if err := ask(Patience); err != nil {
-		t.Fatalf("healed: %v", err)
-	}
+	w.Log.Without(t, map[string]string{"password of the web proxy": "pass-4f1c"})
 }
 
-func TestFaultProxyBlackHoleKeepsConnectionsOpen(t *testing.T) {
+// tls.cert-file: HTTPS with HTTP/2, and a new certificate without a restart.
+func TestTLSOnThePublicListener(t *testing.T) {
 	t.Parallel()
-	path := FaultProxy(t, RawUpstream(t, nil).Addr)
-	conn := Dial(t, path.Addr)
-	send := func() {
-		if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"); err != nil {
+	dir := t.TempDir()
+	roots := x509.NewCertPool()
+	issue := func(serial string) {
+		leaf, der := certificate(t, &x509.Certificate{DNSNames: []string{"app.localhost", serial}, IsCA: true, BasicConstraintsValid: true}, nil)
+		roots.AddCert(leaf.Leaf)
+		key, err := x509.MarshalPKCS8PrivateKey(leaf.PrivateKey)
+		if err != nil {
 			t.Fatal(err)
 		}
+		writeFile(t, dir+"/cert.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})))
+		writeFile(t, dir+"/key.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})))
 	}
-	send()
-	if got := ReadUntilQuiet(conn, 100*time.Millisecond); got != OK {
-		t.Fatalf("before: got %q", got)
-	}
-	path.Set(Fault{BlackHole: true})
-	send()
-	_ = conn.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
-	if n, err := conn.Read(make([]byte, 1)); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Fatalf("in the black hole: read %d bytes, %v; want silence", n, err)
-	}
-	path.Heal()
-	send()
-	if got := ReadUntilQuiet(conn, 100*time.Millisecond); got != OK {
-		t.Fatalf("healed, on the same connection: got %q", got)
-	}
-	if path.Open() != 1 {
-		t.Fatalf("%d connections, want 1", path.Open())
-	}
-	path.Cut()
-	_ = conn.SetReadDeadline(time.Now().Add(Patience))
-	if _, err := conn.Read(make([]byte, 1)); err == nil || errors.Is(err, io.EOF) || errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Fatalf("cut: got %v, want a reset", err)
-	}
-}
-
-func TestConnectProxyReachesOnlyTheNamesOfItsTable(t *testing.T) {
-	t.Parallel()
-	app := App(t, nil)
-	front := TLSFront(t, app.Addr, "idp.example")
-	proxy := ConnectProxy(t, map[string]string{"idp.example:443": front.Addr, "plain.example": app.Addr}, "somebody", "pass word")
-	pem, err := os.ReadFile(front.CAFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(pem)
-	through, err := url.Parse(strings.Replace(proxy.URL, "pass word", "pass%20word", 1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ask := func(proxy *url.URL, address string) (*http.Response, error) {
-		transport := &http.Transport{Proxy: http.ProxyURL(proxy), TLSClientConfig: &tls.Config{RootCAs: roots}, DisableKeepAlives: true}
-		return (&http.Client{Transport: transport, Timeout: Patience}).Get(address)
-	}
-	for _, address := range []string{"https://idp.example/x", "http://plain.example/x"} {
-		resp, err := ask(through, address)
+	issue("first.test")
+	w := prepareWorld(t, worldOptions{env: map[string]string{"POSTERN_TLS_CERT_FILE": dir + "/cert.pem", "POSTERN_TLS_KEY_FILE": dir + "/key.pem"}})
+	w.env["POSTERN_INGRESS"] = "https://" + w.host()
+	w.Process = Start(t, w.env)
+	names := func() []string {
+		transport := loopback()
+		transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+		transport.ForceAttemptHTTP2 = true
+		defer transport.CloseIdleConnections()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+w.host()+"/x", nil)
 		if err != nil {
-			t.Fatalf("%s: %v", address, err)
+			t.Fatal(err)
 		}
-		resp.Body.Close()
-		if resp.StatusCode != http.StatusOK {
-			t.Errorf("%s: status %d", address, resp.StatusCode)
+		answer, err := transport.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	if resp, err := ask(through, "https://other.example/"); err == nil {
-		resp.Body.Close()
-		t.Error("a name that is not in the table was reached")
-	}
-	anonymous := *through
-	anonymous.User = nil
-	if resp, err := ask(&anonymous, "https://idp.example/"); err == nil {
-		resp.Body.Close()
-		t.Error("reached without the password")
-	}
-	if seen := strings.Join(proxy.Seen(), ", "); !strings.HasPrefix(seen, "CONNECT idp.example:443, GET plain.example, CONNECT other.example:443") {
-		t.Errorf("seen: %s", seen)
-	}
-}
-
-func TestRawUpstreamRecordsExactBytes(t *testing.T) {
-	t.Parallel()
-	up := RawUpstream(t, func(head string) string {
-		if strings.Contains(head, "Upgrade:") {
-			return "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n"
+		answer.Body.Close()
+		if answer.StatusCode != 200 || answer.ProtoMajor != 2 {
+			t.Errorf("%s %d", answer.Proto, answer.StatusCode)
 		}
-		return OK
-	})
-	first := "POST /a%2Fb/../c HTTP/1.1\r\nhOST: A\r\nx_y:  1\r\nContent-Length: 3\r\n\r\nabc"
-	second := "GET /up HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n"
-	conn := Dial(t, up.Addr)
-	if _, err := io.WriteString(conn, first+second+"PRI * HTTP/2.0"); err != nil {
-		t.Fatal(err)
+		return answer.TLS.PeerCertificates[0].DNSNames
 	}
-	in := bufio.NewReader(conn)
-	for _, want := range []int{200, 101} {
-		resp, err := http.ReadResponse(in, nil)
-		if err != nil || resp.StatusCode != want {
-			t.Fatalf("got %v, %v; want %d", resp, err, want)
-		}
-		_, _ = io.Copy(io.Discard, resp.Body)
-		resp.Body.Close()
+	if got := names(); !slices.Contains(got, "first.test") {
+		t.Errorf("certificate for %q", got)
 	}
-	heads := up.Heads()
-	if len(heads) != 2 || heads[0] != strings.TrimSuffix(first, "abc") || heads[1] != second {
-		t.Errorf("heads: %q", heads)
-	}
-	Eventually(t, "the bytes after the upgrade", func() error {
-		if got := up.Bytes(); len(got) != 1 || got[0] != first+second+"PRI * HTTP/2.0" {
-			return errors.New(strings.Join(got, "|"))
+	time.Sleep(20 * time.Millisecond) // file times of another moment
+	issue("second.test")
+	Eventually(t, "the new certificate", func() error {
+		if got := names(); !slices.Contains(got, "second.test") {
+			return errorf("certificate for %q", got)
 		}
 		return nil
 	})
