@@ -1,0 +1,3 @@
+module postern/ci/checks
+
+go 1.26.0
