@@ -126,7 +126,7 @@ type OpenID struct {
 	NewClientAuthJWTType  bool   // "client-authentication+jwt" as typ of client assertions
 }
 
-// Enabled says whether browser login is on (contract: openid.client-id, a preset provider, or SSO).
+// LoginEnabled says whether browser login is on (contract: openid.client-id, a preset provider, or SSO).
 func (c *Config) LoginEnabled() bool {
 	return c.OpenID.ClientID != "" || c.OpenID.Provider != "openid" || c.SSO.Enabled
 }

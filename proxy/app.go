@@ -89,7 +89,7 @@ func (h *Handler) unauthenticated(r *http.Request, in *ingress, ignored bool) er
 		status: http.StatusUnauthorized, code: "unauthenticated", page: pages.LoginRequired,
 		description: "unauthenticated, please log in",
 		body:        `{"error":"unauthenticated, please log in"}`,
-		header:      http.Header{"Www-Authenticate": {`Bearer realm="` + h.realm + `"`}},
+		header:      http.Header{},
 	}
 	if !h.loginOn || in == nil {
 		return f

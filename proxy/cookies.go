@@ -48,13 +48,13 @@ func (h *Handler) setCookie(w http.ResponseWriter, in *ingress, name, value stri
 
 // clearCookie deletes an own cookie by the very attributes that it was set with: a browser ignores a deletion that differs.
 func (h *Handler) clearCookie(w http.ResponseWriter, in *ingress, name string) {
-	cookie := h.cookie(in, name, "", -1)
+	cookie := h.cookie(in, name, "", -1) //nolint:gosec // as it was set
 	cookie.Expires = time.Unix(0, 0)
 	http.SetCookie(w, cookie)
 }
 
 func (h *Handler) cookie(in *ingress, name, value string, maxAge int) *http.Cookie {
-	return &http.Cookie{
+	return &http.Cookie{ //nolint:gosec // Secure is the operator's choice, for http on localhost
 		Name: name, Value: value, Path: in.root(), MaxAge: maxAge,
 		HttpOnly: true, Secure: h.cfg.Cookie.Secure, SameSite: http.SameSiteLaxMode,
 	}

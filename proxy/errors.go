@@ -108,6 +108,9 @@ func (h *Handler) answer(v *visit, r *http.Request, f *failure) {
 	for name, values := range f.header {
 		header[name] = values
 	}
+	if f.status == http.StatusUnauthorized && header.Get("Www-Authenticate") == "" { // RFC 9110 §15.5.2
+		header.Set("Www-Authenticate", h.challenge)
+	}
 	header.Set("Cache-Control", "no-store")
 	header.Set(headerRequestID, v.id)
 	if f.retryAfter > 0 {

@@ -51,7 +51,7 @@ type Handler struct {
 	protected    bool // the app relies on Postern to keep strangers out: require-auth (or, later, a policy)
 	ingresses    ingresses
 	hosts        []string // of the ingresses
-	realm        string
+	challenge    string   // WWW-Authenticate of a 401 (RFC 6750 §3)
 	ignored      *policy.Globs
 	managed      *managed
 	routing      *managed
@@ -97,7 +97,6 @@ func New(cfg Config, d Deps) (*Handler, error) {
 		localLogout: cfg.OpenID.Provider != "idporten",
 		protected:   cfg.Front.RequireAuth,
 		ingresses:   newIngresses(cfg.Front.Ingress),
-		realm:       "postern",
 		ignored:     globs,
 		managed:     newManaged(extraHeaders(cfg.Identity)),
 		sameOrigin:  http.NewCrossOriginProtection(),
@@ -115,9 +114,11 @@ func New(cfg Config, d Deps) (*Handler, error) {
 			return nil, fmt.Errorf("ingress: %w", err)
 		}
 	}
+	realm := "postern"
 	if len(h.ingresses) > 0 {
-		h.realm = h.ingresses[len(h.ingresses)-1].host
+		realm = h.ingresses[len(h.ingresses)-1].host
 	}
+	h.challenge = `Bearer realm="` + realm + `"`
 	h.forwarding = newForwarding(cfg.Front, h.protected)
 	if h.protected {
 		h.routing = newRouting(cfg.Front.ForwardHeaders)
@@ -154,11 +155,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (h *Handler) serve(v *visit, r *http.Request) error {
 	if problem := checkTarget(r, h.hosts...); problem != nil {
-		f := badRequest(problem.code, problem.text)
-		if f.status = problem.status; f.status == http.StatusMethodNotAllowed {
-			f.page, f.header = pages.MethodNotAllowed, http.Header{"Allow": {"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"}}
+		if problem.status == http.StatusMethodNotAllowed {
+			return errMethod("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
 		}
-		return f
+		return badRequest(problem.code, problem.text)
 	}
 	if countCookies(r.Header) > h.cfg.Limits.Cookies {
 		return badRequest("too_many_cookies", "The request carries too many cookies.")

@@ -57,7 +57,7 @@ func (h *Handler) logout(v *visit, r *http.Request) error {
 	return nil
 }
 
-// logoutLocal ends the session here only: 204, also without one.
+// logoutLocal ends the session here only: 204, also without one. A person who pressed a button sees a page.
 func (h *Handler) logoutLocal(v *visit, r *http.Request) error {
 	in, err := h.ingressOf(r)
 	if err != nil {
@@ -68,6 +68,10 @@ func (h *Handler) logoutLocal(v *visit, r *http.Request) error {
 	}
 	if _, err := h.endSession(v, r, in, "local", pathLogoutLocal); err != nil {
 		return err
+	}
+	if r.Method == http.MethodPost && wantsHTML(r) { // the button of a page: a browser that gets 204 stays where it is
+		h.signedOut(v, r, in)
+		return nil
 	}
 	v.WriteHeader(http.StatusNoContent)
 	return nil
@@ -123,6 +127,9 @@ func (h *Handler) confirmLogout(v *visit, r *http.Request, in *ingress, path str
 // logoutForm is a button that logs out. Its answer leads on to the provider, which the page's policy must allow by name where it is not https.
 func (h *Handler) logoutForm(r *http.Request, in *ingress, path string) *pages.Form {
 	form := &pages.Form{Action: in.path + ownPrefix + path}
+	if keep := logoutParameters(r, in); len(keep) > 0 {
+		form.Action += "?" + keep.Encode()
+	}
 	ctx, cancel := context.WithCancel(r.Context())
 	cancel() // what is known already will do
 	if location, err := h.client.EndSessionURL(ctx, oidc.Token{}, "", "", ""); err == nil {
@@ -131,6 +138,19 @@ func (h *Handler) logoutForm(r *http.Request, in *ingress, path string) *pages.F
 		}
 	}
 	return form
+}
+
+// logoutParameters are those of a logout that a button repeats: checked, and of a bounded length.
+func logoutParameters(r *http.Request, in *ingress) url.Values {
+	const longestHint = 256
+	keep, query := url.Values{}, r.URL.Query()
+	if target := localTarget(query.Get("redirect"), in, ""); target != "" {
+		keep.Set("redirect", target)
+	}
+	if hint := query.Get("logout_hint"); hint != "" && len(hint) <= longestHint {
+		keep.Set("logout_hint", hint)
+	}
+	return keep
 }
 
 // endSession deletes the browser's session in the store and then its cookie. While the store cannot be asked nothing is ended and nothing

@@ -164,7 +164,7 @@ func traceID(r *http.Request) string {
 }
 
 // warn writes the rare line that does not wait for the end of its request.
-func (h *Handler) warn(ctx context.Context, v *visit, message string, err error) {
-	h.log.LogAttrs(ctx, slog.LevelWarn, message,
+func (h *Handler) warn(ctx context.Context, v *visit, what string, err error) {
+	h.log.LogAttrs(ctx, slog.LevelWarn, "trouble on the way", slog.String("what", what),
 		slog.String("request_id", v.id), slog.String("route", v.route), slog.String("error", maskDigits(err.Error())))
 }

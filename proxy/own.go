@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"postern/proxy/pages"
 )
 
 // ownPrefix is the tree that Postern owns below the path of every ingress while login is on.
@@ -85,17 +87,19 @@ func (h *Handler) serveOwn(v *visit, r *http.Request, rest string) error {
 		}
 		v.route = e.route
 		if !slices.Contains(e.methods, r.Method) {
-			v.Header().Set("Allow", strings.Join(e.methods, ", "))
-			v.reason = "method_not_allowed"
-			v.WriteHeader(http.StatusMethodNotAllowed)
-			return nil
+			return errMethod(strings.Join(e.methods, ", "))
 		}
 		r.Body = http.MaxBytesReader(v, r.Body, h.cfg.Limits.BodyBytes)
 		return e.serve(h, v, r)
 	}
-	v.reason = "not_found"
-	http.Error(v, "404 page not found", http.StatusNotFound)
-	return nil
+	return &failure{status: http.StatusNotFound, code: "not_found", page: pages.NotFound, description: "There is no such endpoint."}
+}
+
+func errMethod(allowed string) *failure {
+	return &failure{
+		status: http.StatusMethodNotAllowed, code: "method_not_allowed", page: pages.MethodNotAllowed,
+		description: "The method is not allowed here.", header: http.Header{"Allow": {allowed}},
+	}
 }
 
 // noStore keeps every cache away from the answers of own endpoints, ingress controllers' included.

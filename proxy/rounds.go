@@ -103,11 +103,13 @@ func (h *Handler) breakLoop(v *visit, r *http.Request, in *ingress, target strin
 	if !looping && !signedIn {
 		return nil // the limit is for browsers that have a session already
 	}
-	h.forgetRounds(v, r, in)
 	f := &failure{
 		status: http.StatusTooManyRequests, code: "login_loop", page: pages.AppSendsBack, retryAfter: h.cfg.RateLimit.Window,
 		description: "The browser is signed in, and the app sends it back to log in again and again.",
 		primary:     &pages.Link{Href: loginURL(in, target)},
+	}
+	if looping {
+		h.forgetRounds(v, r, in) // the person has been told: "log in again" is no further round
 	}
 	switch {
 	case looping && signedIn:

@@ -41,7 +41,7 @@ func TestStateIsRecognised(t *testing.T) {
 			}
 		}
 	}
-	if newState(ring, false) == newState(ring, false) {
+	if one, other := newState(ring, false), newState(ring, false); one == other {
 		t.Error("two states are equal")
 	}
 }

@@ -38,8 +38,8 @@ func TestS30OnlyRequestsAndRefreshesMoveTheIdleTimeout(t *testing.T) {
 					w := newWorld(t, wc)
 					cookie := w.login()
 					var err error
-					for elapsed := time.Duration(0); elapsed < 3*time.Hour && err == nil; elapsed += time.Minute {
-						time.Sleep(time.Minute)
+					for elapsed := time.Duration(0); elapsed < 3*time.Hour && err == nil; elapsed += 10 * time.Second {
+						time.Sleep(10 * time.Second)
 						err = test.poll(w, cookie)
 						w.Settle() // background refreshes, which move nothing, happen as well
 					}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -70,23 +71,38 @@ func healthcheck(ctx context.Context, p program) int {
 }
 
 func askReady(ctx context.Context, address string) error {
-	if strings.HasPrefix(address, ":") || strings.HasPrefix(address, "0.0.0.0:") {
-		address = "127.0.0.1" + address[strings.LastIndex(address, ":"):]
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/readyz", nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://localhost/readyz", nil)
 	if err != nil {
 		return err
 	}
-	client := &http.Client{Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return dialOwn(ctx, address)
+	}}}
 	response, err := client.Do(request)
 	if err != nil {
 		return fmt.Errorf("ask for readiness: %w", err)
 	}
-	defer response.Body.Close() //nolint:errcheck // read-only
+	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
 		return fmt.Errorf("not ready: status %d", response.StatusCode)
 	}
 	return nil
+}
+
+// dialOwn connects to an address that this program listens on: any address at all means this machine.
+func dialOwn(ctx context.Context, address string) (net.Conn, error) {
+	var dialer net.Dialer
+	if path, isUnix := strings.CutPrefix(address, "unix:"); isUnix {
+		return dialer.DialContext(ctx, "unix", path)
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	return dialer.DialContext(ctx, "tcp", net.JoinHostPort(host, port))
 }
 
 func hasVariable(environ []string, name string) bool {

@@ -26,7 +26,7 @@ func listen(ctx context.Context, address string) (net.Listener, error) {
 		return lc.Listen(ctx, "tcp", address)
 	}
 	if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSocket != 0 {
-		if conn, err := net.DialTimeout("unix", path, time.Second); err == nil {
+		if conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "unix", path); err == nil {
 			_ = conn.Close()
 			return nil, fmt.Errorf("listen on %s: in use", address)
 		}
@@ -38,7 +38,7 @@ func listen(ctx context.Context, address string) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	return l, os.Chmod(path, 0o660) // the app's group may call, others may not
+	return l, os.Chmod(path, 0o660) //nolint:gosec // the app's group may call, others may not
 }
 
 // publicServer is the server of the public listener: HTTP/1.1, and HTTP/2 by TLS or prior knowledge. There is no write time-out, since

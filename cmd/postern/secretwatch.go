@@ -37,7 +37,7 @@ func (s *sidecar) watchedSecrets() map[string]func(path string) error {
 // watchSecret applies a secret's file whenever its content changes, until ctx ends. A file that cannot be used leaves the old secret in
 // force.
 func watchSecret(ctx context.Context, option, path string, apply func(path string) error, log *slog.Logger) {
-	last, _ := os.ReadFile(path) //nolint:gosec // the operator names the file
+	last, _ := os.ReadFile(path)
 	tick := time.NewTicker(fileRecheck)
 	defer tick.Stop()
 	for {
@@ -46,15 +46,15 @@ func watchSecret(ctx context.Context, option, path string, apply func(path strin
 			return
 		case <-tick.C:
 		}
-		now, err := os.ReadFile(path) //nolint:gosec // as above
+		now, err := os.ReadFile(path)
 		if err != nil || bytes.Equal(now, last) {
 			continue
 		}
 		last = now
 		if err := apply(path); err != nil {
-			log.Error("a secret's file has changed and cannot be used: the old secret stays", "option", option, "error", err.Error())
+			log.ErrorContext(ctx, "a secret's file has changed and cannot be used: the old secret stays", "option", option, "error", err.Error())
 			continue
 		}
-		log.Info("secret replaced", "option", option)
+		log.InfoContext(ctx, "secret replaced", "option", option)
 	}
 }

@@ -24,20 +24,20 @@ func serve(ctx context.Context, p program) int {
 	}
 	log := newLogger(cfg.Log, p.stdout)
 	for _, warning := range loaded.Warnings {
-		log.Warn(warning)
+		log.WarnContext(ctx, "configuration", "warning", warning)
 	}
 	s, err := newSidecar(loaded, log)
 	if err != nil {
 		_, _ = fmt.Fprintln(p.stderr, "postern:", err)
 		return exitUsage
 	}
-	log.Info("starting", "version", versionText(), "bind-address", cfg.Server.BindAddress)
-	log.Info(cfg.WhoWithoutCaller())
+	log.InfoContext(ctx, "starting", "version", versionText(), "bind-address", cfg.Server.BindAddress)
+	log.InfoContext(ctx, "access", "summary", cfg.WhoWithoutCaller())
 	if !hasVariable(p.environ, "GOGC") {
 		keepHeapFloor(defaultHeapFloor)
 	}
 	if err := s.run(ctx); err != nil {
-		log.Error("stopped", "error", err.Error())
+		log.ErrorContext(ctx, "stopped", "error", err.Error())
 		return exitFailure
 	}
 	return exitOK
@@ -131,7 +131,8 @@ func (s *sidecar) drain(r *running) {
 	defer cancel()
 	select {
 	case <-time.After(s.cfg.Server.ShutdownWait):
-	case <-r.failed:
+	case err := <-r.failed:
+		s.log.Error("a listener failed while draining", "error", err.Error())
 	}
 	public := r.servers[len(r.servers)-1]
 	if err := public.Shutdown(deadline); err != nil {

@@ -15,7 +15,6 @@ const (
 	LoginDenied                  // access_denied; log in with another account / front page
 	LoginFailed                  // provider refused, or its token is not acceptable; log in again / front page
 	LoginExpired                 // the pending login is unknown or too old; log in again / front page
-	LoginLoop                    // three rounds, cause unknown; log in again / front page
 	CookiesMissing               // our cookie never comes back, on the second try or after three rounds; log in again / front page
 	AppSendsBack                 // three rounds, logged in each time; log in with another account / front page
 	TooManyLogins                // S-28 and the loop breaker's limit; try again / front page
@@ -72,8 +71,6 @@ func (k Kind) traits() traits {
 		return traits{"login_failed", http.StatusUnauthorized, logInAgain, frontPage, logInAgain, false}
 	case LoginExpired:
 		return traits{"login_expired", http.StatusUnauthorized, logInAgain, frontPage, logInAgain, true}
-	case LoginLoop:
-		return traits{"login_loop", http.StatusBadRequest, logInAgain, frontPage, logInAgain, false}
 	case CookiesMissing:
 		return traits{"cookies_missing", http.StatusBadRequest, logInAgain, frontPage, logInAgain, false}
 	case AppSendsBack:

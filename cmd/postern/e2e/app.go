@@ -52,7 +52,7 @@ func App(t testing.TB, routes map[string]http.HandlerFunc) *AppServer {
 		// No ServeMux for these: it would redirect the unclean paths that tests send.
 		switch r.URL.Path {
 		case "/ws":
-			websocket.Server{Handler: func(ws *websocket.Conn) { _, _ = io.Copy(ws, ws) }}.ServeHTTP(w, r)
+			websocket.Server{Handler: echoMessages}.ServeHTTP(w, r)
 		case "/sse":
 			serveEvents(w, r)
 		default:
@@ -109,6 +109,31 @@ func (a *AppServer) recorded(next http.Handler) http.Handler {
 		a.mu.Unlock()
 		next.ServeHTTP(w, r)
 	})
+}
+
+// message is a WebSocket message whole, whatever frames it came in.
+type message struct {
+	data []byte
+	kind byte // text or binary
+}
+
+func echoMessages(ws *websocket.Conn) {
+	codec := websocket.Codec{
+		Marshal: func(v any) ([]byte, byte, error) {
+			m := v.(*message)
+			return m.data, m.kind, nil
+		},
+		Unmarshal: func(data []byte, kind byte, v any) error {
+			*v.(*message) = message{data, kind}
+			return nil
+		},
+	}
+	for {
+		var m message
+		if codec.Receive(ws, &m) != nil || codec.Send(ws, &m) != nil {
+			return
+		}
+	}
 }
 
 func serveEvents(w http.ResponseWriter, r *http.Request) {

@@ -62,11 +62,13 @@ func TestAppStreams(t *testing.T) {
 	}
 	defer ws.Close()
 	var answer string
-	if err := websocket.Message.Send(ws, "hello"); err != nil {
-		t.Fatal(err)
-	}
-	if err := websocket.Message.Receive(ws, &answer); err != nil || answer != "hello" {
-		t.Fatalf("websocket: %q, %v", answer, err)
+	for _, sent := range []string{"hello", strings.Repeat("x", 100_000)} {
+		if err := websocket.Message.Send(ws, sent); err != nil {
+			t.Fatal(err)
+		}
+		if err := websocket.Message.Receive(ws, &answer); err != nil || answer != sent {
+			t.Fatalf("websocket: %d bytes came back of %d, %v", len(answer), len(sent), err)
+		}
 	}
 }
 

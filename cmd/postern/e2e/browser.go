@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -190,11 +191,17 @@ func run[T any](b *Tab, what string, action chromedp.Action[T]) T {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, Patience)
 	defer cancel()
-	value, err := chromedp.Run(ctx, action)
-	if err != nil {
-		b.fail(what, err)
+	for {
+		value, err := chromedp.Run(ctx, action)
+		switch {
+		case err == nil:
+			return value
+		case ctx.Err() == nil && strings.Contains(err.Error(), "No node with given id"):
+			// The page went away between finding the element and using it: look on the page that came instead.
+		default:
+			b.fail(what, err)
+		}
 	}
-	return value
 }
 
 // fail shows where the browser is, without a query that may hold codes.

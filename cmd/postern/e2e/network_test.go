@@ -22,15 +22,15 @@ func TestProviderThroughTheWebProxy(t *testing.T) {
 	front := TLSFront(t, idp.Addr, name)
 	webProxy := ConnectProxy(t, map[string]string{name + ":443": front.Addr}, "user", "pass-4f1c")
 	app := App(t, nil)
-	w := &world{app: app, idp: idp, dev: idp, ingress: ingress, env: map[string]string{
+	env := map[string]string{
 		"POSTERN_BIND_ADDRESS": "127.0.0.1:" + port, "POSTERN_INGRESS": ingress, "POSTERN_UPSTREAM_HOST": app.Addr,
 		"POSTERN_ENCRYPTION_KEY": testKey, "POSTERN_LOG_LEVEL": "debug", "POSTERN_IDENTITY_HEADERS": "postern",
 		"POSTERN_OPENID_PROVIDER": "azure", "POSTERN_OPENID_CLIENT_ID": DevClientID, "POSTERN_OPENID_CLIENT_SECRET": DevClientSecret,
 		"POSTERN_OPENID_WELL_KNOWN_URL": "https://" + name + "/" + devTenant + "/v2.0/.well-known/openid-configuration",
 		"HTTPS_PROXY":                   webProxy.URL, "HTTP_PROXY": webProxy.URL,
 		"SSL_CERT_FILE": front.CAFile,
-	}}
-	w.Process = Start(t, w.env)
+	}
+	w := Start(t, env)
 	c := NewClient(t)
 	if r := c.Navigate(ingress + "/oauth2/login"); !strings.HasPrefix(r.Header.Get("Location"), "https://"+name+"/") {
 		t.Errorf("login: status %d to %s", r.StatusCode, r.Header.Get("Location"))
