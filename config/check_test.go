@@ -61,8 +61,10 @@ func TestWonderwallValidationMatrix(t *testing.T) {
 		{"Redis database that is out of place", []string{"POSTERN_REDIS_URI=redis://x/1/2", "POSTERN_ENCRYPTION_KEY=" + key('a')}, "redis.uri", "number"},
 		{"Redis without a host", []string{"POSTERN_REDIS_URI=redis://", "POSTERN_ENCRYPTION_KEY=" + key('a')}, "redis.uri", "host"},
 		{"Redis without a host as wonderwall", []string{"WONDERWALL_REDIS_URI=redis://", "POSTERN_ENCRYPTION_KEY=" + key('a')}, "", ""},
-		{"two kinds of Redis", []string{"POSTERN_REDIS_SENTINEL_ADDRESSES=b:1", "POSTERN_REDIS_SENTINEL_MASTER=m", "POSTERN_REDIS_CLUSTER_ADDRESSES=a:1",
-			"POSTERN_ENCRYPTION_KEY=" + key('a')}, "redis.cluster-addresses", "together"},
+		{"two kinds of Redis", []string{
+			"POSTERN_REDIS_SENTINEL_ADDRESSES=b:1", "POSTERN_REDIS_SENTINEL_MASTER=m", "POSTERN_REDIS_CLUSTER_ADDRESSES=a:1",
+			"POSTERN_ENCRYPTION_KEY=" + key('a'),
+		}, "redis.cluster-addresses", "together"},
 		{"credentials of a cluster", []string{redis, "POSTERN_REDIS_CLUSTER_ADDRESSES=a:1", "POSTERN_ENCRYPTION_KEY=" + key('a')}, "", ""},
 		{"certificates without TLS", []string{redis, "POSTERN_REDIS_CA_FILE=/ca", "POSTERN_ENCRYPTION_KEY=" + key('a')}, "redis.ca-file", "rediss"},
 		{"rate limit of nothing", []string{"POSTERN_RATELIMIT_LOGINS=0"}, "ratelimit.logins", "at least 1"},
@@ -101,8 +103,10 @@ func TestWonderwallAcceptsMoreWithWarnings(t *testing.T) {
 	}{
 		{"unknown provider", "OPENID_PROVIDER=keycloak", "openid.provider: ", func(c *Config) any { return c.OpenID.Provider }, "openid", "openid.provider"},
 		{"logrus level", "LOG_LEVEL=WARNING", "log-level: ", func(c *Config) any { return c.Log.Level }, "warn", "log-level"},
-		{"ingress with a query", "INGRESS=https://app.example.org/a/?x=1#y", "ingress: ", func(c *Config) any { return c.Front.Ingress[0].String() },
-			"https://app.example.org/a", "ingress"},
+		{
+			"ingress with a query", "INGRESS=https://app.example.org/a/?x=1#y", "ingress: ", func(c *Config) any { return c.Front.Ingress[0].String() },
+			"https://app.example.org/a", "ingress",
+		},
 		{"ingress twice", "INGRESS=https://app.example.org/,https://APP.example.org:443", "ingress: ", func(c *Config) any { return len(c.Front.Ingress) }, 1, "ingress"},
 		{"name as upstream-ip", "UPSTREAM_IP=app", "upstream-ip: ", func(c *Config) any { return c.Upstream.Host }, "app:80", "upstream-ip"},
 		{"SameSite without SSO", "COOKIE_SAME_SITE=None", "cookie.same-site: ", func(c *Config) any { return c.Cookie.SameSite }, "None", ""},
@@ -163,8 +167,10 @@ func TestLoginIsOnOnlyWhenAskedFor(t *testing.T) {
 		want bool
 	}{
 		{"client id", withLogin().env, true},
-		{"Entra ID enabled for tokens, with its variables", []string{"POSTERN_UPSTREAM_HOST=app:80", "AZURE_ENABLED=true", "AZURE_APP_CLIENT_ID=a",
-			"AZURE_APP_CLIENT_SECRET=s", "AZURE_APP_WELL_KNOWN_URL=https://login.microsoftonline.com/t/v2.0/.well-known/openid-configuration"}, false},
+		{"Entra ID enabled for tokens, with its variables", []string{
+			"POSTERN_UPSTREAM_HOST=app:80", "AZURE_ENABLED=true", "AZURE_APP_CLIENT_ID=a",
+			"AZURE_APP_CLIENT_SECRET=s", "AZURE_APP_WELL_KNOWN_URL=https://login.microsoftonline.com/t/v2.0/.well-known/openid-configuration",
+		}, false},
 		{"only an app", []string{"POSTERN_UPSTREAM_HOST=app:80"}, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -212,8 +218,10 @@ func TestPresets(t *testing.T) {
 	})
 	t.Run("idporten", func(t *testing.T) {
 		t.Parallel()
-		w := world{env: []string{"POSTERN_OPENID_PROVIDER=idporten", "POSTERN_INGRESS=https://app.example.org", "IDPORTEN_CLIENT_ID=citizen",
-			"IDPORTEN_CLIENT_JWK=" + privateJWK, "IDPORTEN_WELL_KNOWN_URL=https://test.idporten.no/.well-known/openid-configuration"}}
+		w := world{env: []string{
+			"POSTERN_OPENID_PROVIDER=idporten", "POSTERN_INGRESS=https://app.example.org", "IDPORTEN_CLIENT_ID=citizen",
+			"IDPORTEN_CLIENT_JWK=" + privateJWK, "IDPORTEN_WELL_KNOWN_URL=https://test.idporten.no/.well-known/openid-configuration",
+		}}
 		loaded := w.load(t)
 		if o := loaded.Config.OpenID; o.ClientID != "citizen" || o.ACRValues != "idporten-loa-high" || o.UILocales != "nb" {
 			t.Errorf("preset is %+v", o)
@@ -253,13 +261,23 @@ func TestSSOValidation(t *testing.T) {
 		w    world
 		want []string
 	}{
-		{"server", withLogin().with("POSTERN_SSO_ENABLED=true"),
-			[]string{"sso.session-cookie-name", "redis.uri", "sso.domain", "sso.server-default-redirect-url", "sso.enabled"}},
-		{"proxy", world{env: []string{"POSTERN_SSO_ENABLED=true", "POSTERN_SSO_MODE=proxy"}},
-			[]string{"ingress", "sso.session-cookie-name", "redis.uri", "sso.server-url", "sso.enabled"}},
-		{"whole proxy", world{env: []string{"WONDERWALL_SSO_ENABLED=true", "WONDERWALL_SSO_MODE=proxy", "WONDERWALL_SSO_SERVER_URL=https://login.example.org",
-			"WONDERWALL_SSO_SESSION_COOKIE_NAME=sso", "WONDERWALL_REDIS_URI=rediss://r", "WONDERWALL_ENCRYPTION_KEY=" + key('a'), "WONDERWALL_INGRESS=https://app"}},
-			[]string{"sso.enabled"}},
+		{
+			"server", withLogin().with("POSTERN_SSO_ENABLED=true"),
+			[]string{"sso.session-cookie-name", "redis.uri", "sso.domain", "sso.server-default-redirect-url", "sso.enabled"},
+		},
+		{
+			"proxy",
+			world{env: []string{"POSTERN_SSO_ENABLED=true", "POSTERN_SSO_MODE=proxy"}},
+			[]string{"ingress", "sso.session-cookie-name", "redis.uri", "sso.server-url", "sso.enabled"},
+		},
+		{
+			"whole proxy",
+			world{env: []string{
+				"WONDERWALL_SSO_ENABLED=true", "WONDERWALL_SSO_MODE=proxy", "WONDERWALL_SSO_SERVER_URL=https://login.example.org",
+				"WONDERWALL_SSO_SESSION_COOKIE_NAME=sso", "WONDERWALL_REDIS_URI=rediss://r", "WONDERWALL_ENCRYPTION_KEY=" + key('a'), "WONDERWALL_INGRESS=https://app",
+			}},
+			[]string{"sso.enabled"},
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -74,18 +74,23 @@ func TestFileStrictness(t *testing.T) {
 		{"all unknown keys", "a-key: 1\nopenid:\n  clientid: x\n  zzzzzzzz: y\n", []string{
 			"a-key: unknown key in line 1 " + at,
 			"openid.clientid: unknown key in line 3 " + at + "; nearest: openid.client-id",
-			"openid.zzzzzzzz: unknown key in line 4 " + at}},
+			"openid.zzzzzzzz: unknown key in line 4 " + at,
+		}},
 		{"a key twice", "log-level: info\nlog-level: debug\n", []string{"log-level: given twice, in line 1 and line 2 " + at}},
-		{"a key twice in two spellings", "session: {inactivity: true}\nsession.inactivity: true\n",
-			[]string{"session.inactivity: given twice, in line 1 and line 2 " + at}},
+		{
+			"a key twice in two spellings", "session: {inactivity: true}\nsession.inactivity: true\n",
+			[]string{"session.inactivity: given twice, in line 1 and line 2 " + at},
+		},
 		{"a second document", "log-level: info\n---\nlog-level: debug\n", []string{"config: file c.yaml must hold one YAML document, a second one starts at line 2"}},
 		{"an anchor", "cookie: &a {prefix: x}\n", []string{"config: file c.yaml must not use YAML anchors and aliases (line 1)"}},
 		{"an alias bomb", "a: &a [x,x]\nb: &b [*a,*a]\nc: [*b,*b]\n", []string{"config: file c.yaml must not use YAML anchors and aliases (line 1)"}},
 		{"no YAML", "openid: {client-secret: hunter2\n", []string{"config: file c.yaml must be valid YAML (line 1)"}},
 		{"no mapping", "- hunter2\n", []string{"config: file c.yaml must hold options as keys and values"}},
 		{"a bare secret", "hunter2\n", []string{"config: file c.yaml must hold options as keys and values"}},
-		{"a secret as key", "openid:\n  client-secret:\n    c2VjcmV0LWtleS0xMjM0NTY3ODk=: x\n",
-			[]string{"openid.client-secret: wants a single value (file c.yaml, line 3)"}},
+		{
+			"a secret as key", "openid:\n  client-secret:\n    c2VjcmV0LWtleS0xMjM0NTY3ODk=: x\n",
+			[]string{"openid.client-secret: wants a single value (file c.yaml, line 3)"},
+		},
 		{"an unprintable key", "c2VjcmV0LWtleS0xMjM0NTY3ODk=: x\n", []string{"config: unknown key in line 1 " + at}},
 		{"a value for a section", "openid: x\n", []string{"openid: holds further options, not a value (line 1 " + at + ")"}},
 		{"no value", "require-auth:\n", []string{`require-auth: has no value; leave the key out, or write "" (file c.yaml, line 1)`}},
@@ -97,8 +102,10 @@ func TestFileStrictness(t *testing.T) {
 		{"the file names itself", "config: other.yaml\n", []string{"config: cannot stand in the file (line 1 " + at + ")"}},
 		{"a platform variable", "AZURE_ENABLED: true\n", []string{"AZURE_ENABLED: unknown key in line 1 " + at}},
 		{"too large", "# " + strings.Repeat("x", maxFile), []string{"config: read c.yaml: file is larger than 1 MiB"}},
-		{"objects", "egress:\n  routes:\n  - {name: a}\n  - name: b\n    timeout: hunter2\n",
-			[]string{"egress.routes: entry 2 key timeout must be a duration such as 30s, 15m or 10h (line 5) (file c.yaml, line 3)"}},
+		{
+			"objects", "egress:\n  routes:\n  - {name: a}\n  - name: b\n    timeout: hunter2\n",
+			[]string{"egress.routes: entry 2 key timeout must be a duration such as 30s, 15m or 10h (line 5) (file c.yaml, line 3)"},
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -25,8 +25,10 @@ func TestLoadPrecedence(t *testing.T) {
 	sources := []source{
 		{"flag", "by-flag", func(w *world) { w.args = append(w.args, "--openid.client-id=by-flag") }, "flag"},
 		{"postern", "by-postern", func(w *world) { w.env = append(w.env, "POSTERN_OPENID_CLIENT_ID=by-postern") }, "environment variable POSTERN_OPENID_CLIENT_ID"},
-		{"wonderwall", "by-wonderwall", func(w *world) { w.env = append(w.env, "WONDERWALL_OPENID_CLIENT_ID=by-wonderwall") },
-			"environment variable WONDERWALL_OPENID_CLIENT_ID"},
+		{
+			"wonderwall", "by-wonderwall", func(w *world) { w.env = append(w.env, "WONDERWALL_OPENID_CLIENT_ID=by-wonderwall") },
+			"environment variable WONDERWALL_OPENID_CLIENT_ID",
+		},
 		{"file", "by-file", func(w *world) {
 			w.args = append(w.args, "--config", "c.yaml")
 			w.files = map[string]string{"c.yaml": "openid: {client-id: by-file}"}
@@ -160,12 +162,21 @@ func TestLoadNamesTheNearest(t *testing.T) {
 		{"flag without its section", world{args: []string{"--client-id", "x"}}, "client-id: unknown flag; nearest: --openid.client-id"},
 		{"flag with other separators", world{args: []string{"--auto_login"}}, "auto_login: unknown flag; nearest: --auto-login"},
 		{"nothing near", world{args: []string{"--frobnicate=x"}}, "frobnicate: unknown flag; --help lists all"},
-		{"key", world{args: []string{"--config=c"}, files: map[string]string{"c": "\nsession:\n  max-lifetme: 1h"}},
-			"session.max-lifetme: unknown key in line 3 of file c; nearest: session.max-lifetime"},
-		{"word", world{args: []string{"--csrf=same-orign"}},
-			"csrf: must be one of cross-site, same-origin, off; nearest: same-origin (flag)"},
-		{"word in a list", world{args: []string{"--identity.headers=postern,esyauth"}},
-			"identity.headers: entry 2 must be one of postern, claims, oauth2-proxy, easyauth, none; nearest: easyauth (flag)"},
+		{
+			"key",
+			world{args: []string{"--config=c"}, files: map[string]string{"c": "\nsession:\n  max-lifetme: 1h"}},
+			"session.max-lifetme: unknown key in line 3 of file c; nearest: session.max-lifetime",
+		},
+		{
+			"word",
+			world{args: []string{"--csrf=same-orign"}},
+			"csrf: must be one of cross-site, same-origin, off; nearest: same-origin (flag)",
+		},
+		{
+			"word in a list",
+			world{args: []string{"--identity.headers=postern,esyauth"}},
+			"identity.headers: entry 2 must be one of postern, claims, oauth2-proxy, easyauth, none; nearest: easyauth (flag)",
+		},
 		{"key of an object", world{args: []string{"--egress.routes=[{name: a, ulr: b}]"}}, "egress.routes: entry 1 has an unknown key (line 1); nearest: url (flag)"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -93,7 +93,8 @@ func TestEveryOptionInEverySpelling(t *testing.T) {
 				"flag":                          {args: []string{"--" + o.name + "=" + text}},
 				"environment variable POSTERN_": {env: []string{"POSTERN_" + variable + "=" + text}},
 				"environment variable WONDERWALL_": {
-					env: []string{"WONDERWALL_" + variable + "=" + text}},
+					env: []string{"WONDERWALL_" + variable + "=" + text},
+				},
 				"file c": {args: []string{"--config=c"}, files: file},
 			} {
 				l := newLoader(w.source())

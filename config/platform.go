@@ -56,8 +56,11 @@ func (t *table) azureVariables(p *Provider) {
 	t.providers = append(t.providers, platformProvider{
 		provider: p, name: "entra_id", enabled: "AZURE_ENABLED", required: "AZURE_APP_CLIENT_ID", value: &p.ClientID,
 		credentials: []string{"AZURE_APP_JWK", "AZURE_APP_CLIENT_SECRET", "AZURE_FEDERATED_TOKEN_FILE"}, wellKnown: "AZURE_APP_WELL_KNOWN_URL",
-		endpoints: []platformEndpoint{{"AZURE_OPENID_CONFIG_ISSUER", &p.Issuer}, {"AZURE_OPENID_CONFIG_JWKS_URI", &p.JWKSURI},
-			{"AZURE_OPENID_CONFIG_TOKEN_ENDPOINT", &p.TokenEndpoint}},
+		endpoints: []platformEndpoint{
+			{"AZURE_OPENID_CONFIG_ISSUER", &p.Issuer},
+			{"AZURE_OPENID_CONFIG_JWKS_URI", &p.JWKSURI},
+			{"AZURE_OPENID_CONFIG_TOKEN_ENDPOINT", &p.TokenEndpoint},
+		},
 	})
 }
 

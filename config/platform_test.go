@@ -19,21 +19,26 @@ func TestTexasMessages(t *testing.T) {
 		{"boolean", []string{"AZURE_ENABLED=1", "TOKEN_X_ENABLED=True", "MASKINPORTEN_ENABLED=", "IDPORTEN_ENABLED=false"}, []string{
 			"AZURE_ENABLED: parse boolean option 'AZURE_ENABLED': provided string was not `true` or `false`",
 			"TOKEN_X_ENABLED: parse boolean option 'TOKEN_X_ENABLED': provided string was not `true` or `false`",
-			"MASKINPORTEN_ENABLED: parse boolean option 'MASKINPORTEN_ENABLED': provided string was not `true` or `false`"}},
+			"MASKINPORTEN_ENABLED: parse boolean option 'MASKINPORTEN_ENABLED': provided string was not `true` or `false`",
+		}},
 		{"Entra ID", []string{"AZURE_ENABLED=true"}, []string{
 			"AZURE_APP_CLIENT_ID: missing required environment variable 'AZURE_APP_CLIENT_ID'",
 			"AZURE_APP_JWK: missing required environment variable 'AZURE_APP_JWK' (or 'AZURE_APP_CLIENT_SECRET' or 'AZURE_FEDERATED_TOKEN_FILE')",
 			"AZURE_OPENID_CONFIG_ISSUER: missing configuration for provider 'entra_id': set AZURE_APP_WELL_KNOWN_URL or AZURE_OPENID_CONFIG_ISSUER",
 			"AZURE_OPENID_CONFIG_JWKS_URI: missing configuration for provider 'entra_id': set AZURE_APP_WELL_KNOWN_URL or AZURE_OPENID_CONFIG_JWKS_URI",
-			"AZURE_OPENID_CONFIG_TOKEN_ENDPOINT: missing configuration for provider 'entra_id': set AZURE_APP_WELL_KNOWN_URL or AZURE_OPENID_CONFIG_TOKEN_ENDPOINT"}},
+			"AZURE_OPENID_CONFIG_TOKEN_ENDPOINT: missing configuration for provider 'entra_id': set AZURE_APP_WELL_KNOWN_URL or AZURE_OPENID_CONFIG_TOKEN_ENDPOINT",
+		}},
 		{"TokenX", []string{"TOKEN_X_ENABLED=true", "TOKEN_X_CLIENT_ID=c", "TOKEN_X_ISSUER=i", "TOKEN_X_JWKS_URI=https://t/jwks"}, []string{
 			"TOKEN_X_PRIVATE_JWK: missing required environment variable 'TOKEN_X_PRIVATE_JWK'",
-			"TOKEN_X_TOKEN_ENDPOINT: missing configuration for provider 'tokenx': set TOKEN_X_WELL_KNOWN_URL or TOKEN_X_TOKEN_ENDPOINT"}},
+			"TOKEN_X_TOKEN_ENDPOINT: missing configuration for provider 'tokenx': set TOKEN_X_WELL_KNOWN_URL or TOKEN_X_TOKEN_ENDPOINT",
+		}},
 		{"Maskinporten", []string{"MASKINPORTEN_ENABLED=true", "MASKINPORTEN_CLIENT_JWK=" + privateJWK, "MASKINPORTEN_WELL_KNOWN_URL=https://m/"}, []string{
-			"MASKINPORTEN_CLIENT_ID: missing required environment variable 'MASKINPORTEN_CLIENT_ID'"}},
+			"MASKINPORTEN_CLIENT_ID: missing required environment variable 'MASKINPORTEN_CLIENT_ID'",
+		}},
 		{"ID-porten needs no client and no token endpoint", []string{"IDPORTEN_ENABLED=true", "IDPORTEN_ISSUER=i"}, []string{
 			"IDPORTEN_AUDIENCE: missing required environment variable 'IDPORTEN_AUDIENCE'",
-			"IDPORTEN_JWKS_URI: missing configuration for provider 'idporten': set IDPORTEN_WELL_KNOWN_URL or IDPORTEN_JWKS_URI"}},
+			"IDPORTEN_JWKS_URI: missing configuration for provider 'idporten': set IDPORTEN_WELL_KNOWN_URL or IDPORTEN_JWKS_URI",
+		}},
 		{"whole", []string{"IDPORTEN_ENABLED=true", "IDPORTEN_AUDIENCE=a", "IDPORTEN_WELL_KNOWN_URL=https://i/"}, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -53,8 +58,10 @@ func TestPlatformVariablesFillProviders(t *testing.T) {
 		"AZURE_OPENID_CONFIG_TOKEN_ENDPOINT=https://a/token", `AZURE_APP_PRE_AUTHORIZED_APPS=[{"name":"dev:team:app","clientId":"other","extra":1}]`,
 		"NAIS_CLUSTER_NAME=dev", "TEXAS_HTTP_CONNECT_TIMEOUT_MILLIS=250", "TEXAS_HTTP_MAX_RETRIES=0", "NO_PROXY=internal", "no_proxy=lower",
 	).load(t).Config
-	want := Provider{Enabled: true, ClientID: "a-id", ClientSecret: NewSecret("a-secret"), TenantID: "a-tenant", WellKnownURL: "https://a/wk", Issuer: "a-iss",
-		JWKSURI: "https://a/jwks", TokenEndpoint: "https://a/token", PreAuthorizedApps: []PreAuthorized{{Name: "dev:team:app", ClientID: "other"}}}
+	want := Provider{
+		Enabled: true, ClientID: "a-id", ClientSecret: NewSecret("a-secret"), TenantID: "a-tenant", WellKnownURL: "https://a/wk", Issuer: "a-iss",
+		JWKSURI: "https://a/jwks", TokenEndpoint: "https://a/token", PreAuthorizedApps: []PreAuthorized{{Name: "dev:team:app", ClientID: "other"}},
+	}
 	if diff := cmp.Diff(want, c.Providers.Azure); diff != "" {
 		t.Error(diff)
 	}

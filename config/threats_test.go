@@ -15,10 +15,15 @@ func TestS04OneLineSaysWhoGetsInWithoutCaller(t *testing.T) {
 		want string
 	}{
 		{"nothing in front of it", Config{Upstream: Upstream{Set: true}}, "everyone reaches the whole app"},
-		{"auto-login", Config{Upstream: Upstream{Set: true}, Front: Front{AutoLogin: true, AutoLoginIgnorePaths: []string{"/open/**"}}},
-			"everyone reaches these paths of the app and no others: /favicon.ico /robots.txt /open/**"},
-		{"require-auth closes ignored paths", Config{Upstream: Upstream{Set: true},
-			Front: Front{AutoLogin: true, RequireAuth: true, AutoLoginIgnorePaths: []string{"/open/**"}}}, "nobody reaches the app"},
+		{
+			"auto-login",
+			Config{Upstream: Upstream{Set: true}, Front: Front{AutoLogin: true, AutoLoginIgnorePaths: []string{"/open/**"}}},
+			"everyone reaches these paths of the app and no others: /favicon.ico /robots.txt /open/**",
+		},
+		{"require-auth closes ignored paths", Config{
+			Upstream: Upstream{Set: true},
+			Front:    Front{AutoLogin: true, RequireAuth: true, AutoLoginIgnorePaths: []string{"/open/**"}},
+		}, "nobody reaches the app"},
 		{"preflights", Config{Upstream: Upstream{Set: true}, Front: Front{RequireAuth: true, AuthSkipPreflight: true}}, "nobody reaches the app; CORS preflights pass as well"},
 		{"policy", Config{Policy: Policy{Files: []string{"p"}, Mode: "enforce"}}, "nobody reaches the app, except on paths that the policy calls public"},
 		{"policy that only reports", Config{Policy: Policy{Files: []string{"p"}, Mode: "report"}, Front: Front{RequireAuth: true}}, "everyone reaches the app"},

@@ -172,11 +172,23 @@ func readSessionClaims(data []byte) (c sessionClaims, err error) {
 		name   string
 		target any
 	}{
-		{"sub", &c.Subject}, {"preferred_username", &c.PreferredUsername}, {"name", &c.Name}, {"email", &c.Email},
-		{"email_verified", &c.EmailVerified}, {"xms_edov", &c.XMSEdov},
-		{"acr", &c.ACR}, {"sid", &c.SID}, {"tid", &c.TenantID}, {"oid", &c.ObjectID},
-		{"NAVident", &c.NAVident}, {"pid", &c.PID}, {"auth_time", &c.AuthTime},
-		{"groups", &c.Groups}, {"roles", &c.Roles}, {"scp", &c.SCP}, {"scope", &c.Scope},
+		{"sub", &c.Subject},
+		{"preferred_username", &c.PreferredUsername},
+		{"name", &c.Name},
+		{"email", &c.Email},
+		{"email_verified", &c.EmailVerified},
+		{"xms_edov", &c.XMSEdov},
+		{"acr", &c.ACR},
+		{"sid", &c.SID},
+		{"tid", &c.TenantID},
+		{"oid", &c.ObjectID},
+		{"NAVident", &c.NAVident},
+		{"pid", &c.PID},
+		{"auth_time", &c.AuthTime},
+		{"groups", &c.Groups},
+		{"roles", &c.Roles},
+		{"scp", &c.SCP},
+		{"scope", &c.Scope},
 	} {
 		if err := m.decode(claim.name, claim.target); err != nil {
 			return c, fmt.Errorf("it %w", err)

@@ -81,7 +81,8 @@ func TestS17DoubledHeadersDoNotHelp(t *testing.T) {
 	for _, h := range []http.Header{
 		{"Sec-Fetch-Site": {"same-origin", "cross-site"}},
 		{"Sec-Fetch-Site": {"cross-site"}, "Origin": {"https://app.example", "https://evil.example"}},
-		{"Origin": {"null"}}, {"Origin": {""}},
+		{"Origin": {"null"}},
+		{"Origin": {""}},
 	} {
 		if r.Header = h; !c.refuses(r) {
 			t.Errorf("%v passes", h)

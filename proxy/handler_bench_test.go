@@ -60,7 +60,7 @@ func newDoor(t testing.TB, upstream string) door {
 		Front:    config.Front{Ingress: []*url.URL{ingress}, CSRF: "cross-site", PathStrictness: "readings", LoginRate: 50},
 		Upstream: config.Upstream{Host: upstream}, Cookie: config.Cookie{Prefix: "postern"}, OpenID: login,
 		Identity: config.Identity{Headers: []string{"postern"}, MaxBytes: 6 << 10}, Limits: config.Limits{Cookies: 100, BodyBytes: 1 << 20},
-	}, Deps{Client: client, Sessions: sessions, Ring: ring, Log: slog.New(slog.NewJSONHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelInfo})), Registerer: prometheus.NewRegistry()})
+	}, Deps{Client: client, Sessions: sessions, Ring: ring, Log: slog.New(slog.NewJSONHandler(struct{ io.Writer }{io.Discard}, nil)), Registerer: prometheus.NewRegistry()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,34 +24,42 @@ func TestMetadataIsWonderwallsJSON(t *testing.T) {
 			`"timeout_at":"0001-01-01T00:00:00Z","ends_in_seconds":36000,"active":true,"timeout_in_seconds":-1},` +
 			`"tokens":{"expire_at":"2000-01-01T01:00:00Z","refreshed_at":"2000-01-01T00:00:00Z","expire_in_seconds":3600,` +
 			`"next_auto_refresh_in_seconds":3570,"refresh_cooldown":true,"refresh_cooldown_seconds":60}}`},
-		"seconds are rounded down": {life: time.Hour, refresh: true, after: 61500 * time.Millisecond,
+		"seconds are rounded down": {
+			life: time.Hour, refresh: true, after: 61500 * time.Millisecond,
 			want: `{"session":{"created_at":"2000-01-01T00:00:00Z","ends_at":"2000-01-01T10:00:00Z",` +
 				`"timeout_at":"0001-01-01T00:00:00Z","ends_in_seconds":35938,"active":true,"timeout_in_seconds":-1},` +
 				`"tokens":{"expire_at":"2000-01-01T01:00:00Z","refreshed_at":"2000-01-01T00:00:00Z","expire_in_seconds":3538,` +
-				`"next_auto_refresh_in_seconds":3508,"refresh_cooldown":false,"refresh_cooldown_seconds":0}}`},
+				`"next_auto_refresh_in_seconds":3508,"refresh_cooldown":false,"refresh_cooldown_seconds":0}}`,
+		},
 		"nothing to renew it with": {life: time.Minute, after: 2 * time.Minute, want: `{"session":{"created_at":"2000-01-01T00:00:00Z",` +
 			`"ends_at":"2000-01-01T10:00:00Z","timeout_at":"0001-01-01T00:00:00Z","ends_in_seconds":35880,"active":true,"timeout_in_seconds":-1},` +
 			`"tokens":{"expire_at":"2000-01-01T00:01:00Z","refreshed_at":"2000-01-01T00:00:00Z","expire_in_seconds":0,` +
 			`"next_auto_refresh_in_seconds":-1,"refresh_cooldown":false,"refresh_cooldown_seconds":0}}`},
-		"renewed on request only (SSO)": {life: 2 * time.Minute, refresh: true, configure: func(c *session.ManagerConfig) { c.ManualRefreshOnly = true },
+		"renewed on request only (SSO)": {
+			life: 2 * time.Minute, refresh: true, configure: func(c *session.ManagerConfig) { c.ManualRefreshOnly = true },
 			want: `{"session":{"created_at":"2000-01-01T00:00:00Z","ends_at":"2000-01-01T10:00:00Z",` +
 				`"timeout_at":"0001-01-01T00:00:00Z","ends_in_seconds":36000,"active":true,"timeout_in_seconds":-1},` +
 				`"tokens":{"expire_at":"2000-01-01T00:02:00Z","refreshed_at":"2000-01-01T00:00:00Z","expire_in_seconds":120,` +
-				`"next_auto_refresh_in_seconds":-1,"refresh_cooldown":true,"refresh_cooldown_seconds":60}}`},
+				`"next_auto_refresh_in_seconds":-1,"refresh_cooldown":true,"refresh_cooldown_seconds":60}}`,
+		},
 		"a short token": {life: 40 * time.Second, refresh: true, want: `{"session":{"created_at":"2000-01-01T00:00:00Z",` +
 			`"ends_at":"2000-01-01T10:00:00Z","timeout_at":"0001-01-01T00:00:00Z","ends_in_seconds":36000,"active":true,"timeout_in_seconds":-1},` +
 			`"tokens":{"expire_at":"2000-01-01T00:00:40Z","refreshed_at":"2000-01-01T00:00:00Z","expire_in_seconds":40,` +
 			`"next_auto_refresh_in_seconds":20,"refresh_cooldown":true,"refresh_cooldown_seconds":20}}`},
-		"inactivity": {life: time.Hour, refresh: true, configure: func(c *session.ManagerConfig) { c.Inactivity = true },
+		"inactivity": {
+			life: time.Hour, refresh: true, configure: func(c *session.ManagerConfig) { c.Inactivity = true },
 			want: `{"session":{"created_at":"2000-01-01T00:00:00Z","ends_at":"2000-01-01T10:00:00Z",` +
 				`"timeout_at":"2000-01-01T00:30:00Z","ends_in_seconds":36000,"active":true,"timeout_in_seconds":1800},` +
 				`"tokens":{"expire_at":"2000-01-01T00:30:00Z","refreshed_at":"2000-01-01T00:00:00Z","expire_in_seconds":1800,` +
-				`"next_auto_refresh_in_seconds":900,"refresh_cooldown":true,"refresh_cooldown_seconds":60}}`},
-		"inactive": {life: time.Hour, refresh: true, after: time.Hour, configure: func(c *session.ManagerConfig) { c.Inactivity = true },
+				`"next_auto_refresh_in_seconds":900,"refresh_cooldown":true,"refresh_cooldown_seconds":60}}`,
+		},
+		"inactive": {
+			life: time.Hour, refresh: true, after: time.Hour, configure: func(c *session.ManagerConfig) { c.Inactivity = true },
 			want: `{"session":{"created_at":"2000-01-01T00:00:00Z","ends_at":"2000-01-01T10:00:00Z",` +
 				`"timeout_at":"2000-01-01T00:30:00Z","ends_in_seconds":32400,"active":false,"timeout_in_seconds":0},` +
 				`"tokens":{"expire_at":"2000-01-01T00:30:00Z","refreshed_at":"2000-01-01T00:00:00Z","expire_in_seconds":0,` +
-				`"next_auto_refresh_in_seconds":0,"refresh_cooldown":false,"refresh_cooldown_seconds":0}}`},
+				`"next_auto_refresh_in_seconds":0,"refresh_cooldown":false,"refresh_cooldown_seconds":0}}`,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

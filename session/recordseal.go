@@ -45,7 +45,7 @@ func sealRecord(t *ticket, r *record) ([]byte, error) {
 	value := make([]byte, 0, RevisionSize+len(plain)+tagSize)
 	value = append(value, recordVersion)
 	value = append(value, place(t.storeKey)...)
-	return t.aead().Seal(value, nil, plain, t.associated(recordVersion)), nil
+	return t.aead().Seal(value, nil, plain, t.associated(recordVersion)), nil //nolint:gosec // this AEAD makes its own random nonce
 }
 
 // openRecord returns errForeign, or another error that is trouble: errNewer, errMisplaced.

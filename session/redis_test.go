@@ -106,7 +106,8 @@ func TestS27TheStoreSeesNothingInTheClear(t *testing.T) {
 		"state-of-kari", cookie, other, "openid",
 	}
 	for _, id := range ids {
-		secrets = append(secrets, id, base64.RawURLEncoding.EncodeToString([]byte(id)), base64.StdEncoding.EncodeToString([]byte(id)), fmt.Sprintf("%x", id))
+		raw := []byte(id)
+		secrets = append(secrets, id, base64.RawURLEncoding.EncodeToString(raw), base64.StdEncoding.EncodeToString(raw), fmt.Sprintf("%x", id))
 	}
 	for _, secret := range secrets {
 		if strings.Contains(seen, secret) {

@@ -114,8 +114,8 @@ func FuzzSealerOpen(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, input string) {
 		plain, err := sealer.Open(cookieName, input)
-		if input == value {
-			return
+		if err == nil && string(plain) == "plain" {
+			return // a value that a process with this key has sealed: fuzzing workers are processes of their own
 		}
 		if !errors.Is(err, session.ErrSealed) || plain != nil {
 			t.Fatalf("opened %q, %v", plain, err)

@@ -43,7 +43,7 @@ func gcPercent(floor uint64, h heap) int {
 	if used := h.live + h.roots; used > 0 {
 		percent = min(percent, (floor-min(floor, h.live))*100/used)
 	}
-	return max(lowest, int(percent/step*step)) //nolint:gosec // at most floor
+	return max(lowest, int(percent/step*step))
 }
 
 func readHeap() heap {

@@ -31,7 +31,7 @@ func serve(ctx context.Context, p program) int {
 		_, _ = fmt.Fprintln(p.stderr, "postern:", err)
 		return exitUsage
 	}
-	log.InfoContext(ctx, "starting", "version", versionText(), "bind-address", cfg.Server.BindAddress)
+	log.InfoContext(ctx, "starting", "version", versionText(), "bind_address", cfg.Server.BindAddress)
 	log.InfoContext(ctx, "access", "summary", cfg.WhoWithoutCaller())
 	if !hasVariable(p.environ, "GOGC") {
 		keepHeapFloor(defaultHeapFloor)

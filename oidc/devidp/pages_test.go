@@ -150,8 +150,10 @@ func TestConfigurationProblemsAreNamedTogether(t *testing.T) {
 		BaseURL: "ftp://x", TenantID: "common", TokenLifetime: -1, RefreshRotation: "x", PAR: "y", AutoLogin: "nobody",
 		Personas: []devidp.Persona{{ID: "<b>"}},
 		Clients: []devidp.ClientConfig{
-			{ID: "a", Secret: "hush", RedirectURIs: []string{"/relative"}}, {ID: "b"},
-			{ID: "c", JWKS: []byte(`{"kty":"oct","k":"aHVzaA"}`)}, {ID: "d", Secret: "hush", AuthMethods: []devidp.AuthMethod{devidp.PrivateKeyJWT}},
+			{ID: "a", Secret: "hush", RedirectURIs: []string{"/relative"}},
+			{ID: "b"},
+			{ID: "c", JWKS: []byte(`{"kty":"oct","k":"aHVzaA"}`)},
+			{ID: "d", Secret: "hush", AuthMethods: []devidp.AuthMethod{devidp.PrivateKeyJWT}},
 		},
 	})
 	if err == nil {

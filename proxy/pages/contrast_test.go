@@ -16,8 +16,14 @@ func TestColoursHaveContrastInLightAndDark(t *testing.T) {
 		front, back string
 		least       float64
 	}{
-		{"text", "card", 7}, {"text", "page", 7}, {"soft", "card", 4.5}, {"soft", "page", 4.5}, {"link", "card", 4.5},
-		{"on-main", "main", 4.5}, {"on-main", "main-hover", 4.5}, {"main", "card", 3},
+		{"text", "card", 7},
+		{"text", "page", 7},
+		{"soft", "card", 4.5},
+		{"soft", "page", 4.5},
+		{"link", "card", 4.5},
+		{"on-main", "main", 4.5},
+		{"on-main", "main-hover", 4.5},
+		{"main", "card", 3},
 		{"door", "way", 3},
 	} {
 		for name, palette := range map[string]map[string]string{"light": light, "dark": dark} {

@@ -26,10 +26,6 @@ type counts struct {
 	Identified int64 // those that say who is calling
 }
 
-func (c counts) since(before counts) counts {
-	return counts{c.Requests - before.Requests, c.Identified - before.Identified}
-}
-
 // newApp is the app behind the targets.
 func newApp() http.Handler {
 	var requests, identified atomic.Int64

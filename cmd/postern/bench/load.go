@@ -24,22 +24,20 @@ const (
 	over
 )
 
-// load is keep-alive connections to one target, each with one request under way.
+// load is keep-alive connections to one target, each with one request under way while it runs.
 type load struct {
 	phase   atomic.Int32
 	request []byte
 	clients []*loadClient
-	failed  chan error // of the first connection that broke
-	wait    sync.WaitGroup
 }
 
 // loadClient is one connection. It does not allocate once it is warm: what it does is done on the cores that the target needs.
 type loadClient struct {
 	conn  net.Conn
 	in    *bufio.Reader
-	all   int // answers, warm-up included
-	ok    int // those of them that are 200
-	times []time.Duration
+	all   int             // answers, warm-up included
+	ok    int             // those of them that are 200
+	times []time.Duration // of the answers within measured time
 }
 
 func newLoadClient(conn net.Conn) *loadClient {
@@ -55,59 +53,67 @@ func requestBytes(path string, header http.Header) []byte {
 	return b.Bytes()
 }
 
-// startLoad connects and begins to warm up. limit bounds the whole load.
-func startLoad(ctx context.Context, address string, request []byte, connections int, limit time.Duration) (*load, error) {
-	l := &load{request: request, failed: make(chan error, 1)}
+// newLoad connects.
+func newLoad(ctx context.Context, address string, request []byte, connections int) (*load, error) {
+	l := &load{request: request}
 	var dialer net.Dialer
 	for range connections {
 		conn, err := dialer.DialContext(ctx, "tcp", address)
-		if err == nil {
-			err = conn.SetDeadline(time.Now().Add(limit))
-		}
 		if err != nil {
-			l.stop()
+			l.close()
 			return nil, fmt.Errorf("connect to the target: %w", err)
 		}
 		l.clients = append(l.clients, newLoadClient(conn))
 	}
-	for _, c := range l.clients {
-		l.wait.Go(func() {
-			if err := c.run(l); err != nil {
-				select {
-				case l.failed <- err:
-				default:
-				}
-			}
-		})
-	}
 	return l, nil
 }
 
-func (l *load) enter(p phase)   { l.phase.Store(int32(p)) }
-func (l *load) in(p phase) bool { return l.phase.Load() == int32(p) }
-
-// pause lets the load run for a while.
-func (l *load) pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case err := <-l.failed:
-		return fmt.Errorf("load: %w", err)
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// stop lets every connection finish its request, and closes them.
-func (l *load) stop() {
-	l.enter(over)
-	l.wait.Wait()
+func (l *load) close() {
 	for _, c := range l.clients {
 		_ = c.conn.Close()
 	}
 }
 
-// tally adds the connections up. It is for a load that was stopped.
+func (l *load) enter(p phase)   { l.phase.Store(int32(p)) }
+func (l *load) in(p phase) bool { return l.phase.Load() == int32(p) }
+
+// run asks for a while, of which the first part is not measured. It calls edge at both ends of the measured time, and returns when every
+// request under way is answered.
+func (l *load) run(ctx context.Context, warmUp, measured time.Duration, edge func() error) error {
+	l.enter(warming)
+	broken := make(chan error, len(l.clients))
+	var wait sync.WaitGroup
+	for _, c := range l.clients {
+		wait.Go(func() {
+			if err := c.run(l, warmUp+measured+patience); err != nil {
+				broken <- err
+			}
+		})
+	}
+	pause := func(d time.Duration) error {
+		select {
+		case <-time.After(d):
+			return edge()
+		case err := <-broken:
+			return fmt.Errorf("load: %w", err)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	err := pause(warmUp)
+	if err == nil {
+		l.enter(measuring)
+		err = pause(measured)
+	}
+	l.enter(over)
+	wait.Wait()
+	if err == nil && len(broken) > 0 {
+		err = fmt.Errorf("load: %w", <-broken)
+	}
+	return err
+}
+
+// tally adds the connections up, and sorts the times. It is for a load that does not run.
 func (l *load) tally() (all, ok int, times []time.Duration) {
 	for _, c := range l.clients {
 		all, ok, times = all+c.all, ok+c.ok, append(times, c.times...)
@@ -116,7 +122,10 @@ func (l *load) tally() (all, ok int, times []time.Duration) {
 	return all, ok, times
 }
 
-func (c *loadClient) run(l *load) error {
+func (c *loadClient) run(l *load, limit time.Duration) error {
+	if err := c.conn.SetDeadline(time.Now().Add(limit)); err != nil {
+		return err
+	}
 	for !l.in(over) {
 		begun := time.Now()
 		status, err := c.ask(l.request)

@@ -16,7 +16,7 @@ import (
 type settings struct {
 	rounds      int
 	duration    time.Duration // measured time of one target in one round
-	warmUp      time.Duration // load before each measured time
+	warmUp      time.Duration // load before each measured turn
 	connections int
 	starts      int           // how many starts the median time to ready is of
 	idle        time.Duration // age at which an idle Postern is looked at
@@ -49,7 +49,7 @@ func realMain(ctx context.Context, args []string, stdout, stderr io.Writer) int 
 	flags.SetOutput(stderr)
 	flags.IntVar(&s.rounds, "rounds", 9, "rounds; in each one every target is loaded once")
 	flags.DurationVar(&s.duration, "duration", 2*time.Second, "measured time of one target in one round")
-	flags.DurationVar(&s.warmUp, "warm-up", 300*time.Millisecond, "load before each measured time")
+	flags.DurationVar(&s.warmUp, "warm-up", 50*time.Millisecond, "load before each measured turn")
 	flags.IntVar(&s.connections, "connections", 32, "keep-alive connections, each with one request under way")
 	flags.IntVar(&s.starts, "starts", 7, "starts of Postern that the time to ready is the median of")
 	flags.DurationVar(&s.idle, "idle", 2*time.Second, "age of the Postern whose idle memory is read")

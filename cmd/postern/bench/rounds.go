@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -23,12 +21,11 @@ type scenario struct {
 
 // sample is what one target did in one round.
 type sample struct {
-	cpu     time.Duration // of the target, for one request
-	rate    float64       // requests a second
-	p50     time.Duration
-	p99     time.Duration
-	memory  int64   // resident bytes, under load
-	foreign float64 // share of all cores that other processes took
+	cpu    time.Duration // of the target, for one request
+	rate   float64       // requests a second
+	p50    time.Duration
+	p99    time.Duration
+	memory int64 // resident bytes, under load
 }
 
 // outcome is all rounds of a scenario; sample i of both is of the same round.
@@ -60,8 +57,7 @@ func scenarios(w *world) []scenario {
 	return all
 }
 
-// measureRounds loads the two targets of every scenario right after each other, and the other one first in every second round: what
-// changes slowly on the machine meets both, and the ratio of a round is of one time.
+// measureRounds measures every scenario in every round; the bare proxy goes first in one round and Postern in the next.
 func measureRounds(ctx context.Context, w *world, s settings, progress io.Writer) ([]outcome, []float64, error) {
 	var outcomes []outcome
 	for _, sc := range scenarios(w) {
@@ -77,111 +73,42 @@ func measureRounds(ctx context.Context, w *world, s settings, progress io.Writer
 		say(progress, "round %d of %d", round+1, s.rounds)
 		for i := range outcomes {
 			o := &outcomes[i]
-			pair := []struct {
-				target *process
-				to     *[]sample
-			}{{o.scenario.bare, &o.bare}, {o.scenario.postern, &o.postern}}
-			if round%2 == 1 {
-				slices.Reverse(pair)
+			pair := []*meter{newMeter(w, o.scenario, o.scenario.bare), newMeter(w, o.scenario, o.scenario.postern)}
+			if err := measure(ctx, pair, s, round%2 == 1); err != nil {
+				return nil, nil, fmt.Errorf("%s, round %d: %w", o.scenario.name, round+1, err)
 			}
-			for _, one := range pair {
-				got, err := measure(ctx, w, o.scenario, one.target, s)
-				if err != nil {
-					return nil, nil, fmt.Errorf("%s, %s, round %d: %w", o.scenario.name, one.target.name, round+1, err)
-				}
-				*one.to = append(*one.to, got)
-				foreign = append(foreign, got.foreign)
-			}
+			o.bare, o.postern = append(o.bare, pair[0].got), append(o.postern, pair[1].got)
+			foreign = append(foreign, pair[0].foreign(), pair[1].foreign())
 		}
 	}
 	return outcomes, foreign, nil
 }
 
-// measure loads one target once.
-func measure(ctx context.Context, w *world, sc scenario, target *process, s settings) (sample, error) {
-	before, err := countsOf(ctx, w.app)
-	if err != nil {
-		return sample{}, err
-	}
-	l, err := startLoad(ctx, target.address, sc.request, s.connections, s.warmUp+s.duration+patience)
-	if err != nil {
-		return sample{}, err
-	}
-	got, err := watch(ctx, l, w, target, s)
-	l.stop()
-	if err != nil {
-		return sample{}, err
-	}
-	after, err := countsOf(ctx, w.app)
-	if err != nil {
-		return sample{}, err
-	}
-	all, ok, times := l.tally()
-	if err := plausible(all, ok, after.since(before), sc.caller); err != nil {
-		return sample{}, err
-	}
-	if len(times) == 0 {
-		return sample{}, fmt.Errorf("no answer within %v", s.duration)
-	}
-	got.rate = float64(len(times)) / s.duration.Seconds()
-	got.p50, got.p99 = times[len(times)/2], times[len(times)*99/100]
-	got.cpu /= time.Duration(len(times))
-	return got, nil
-}
+// turns is how often the two targets of a scenario are loaded in a round, in turn and for a short time each: whatever else happens on the
+// machine meets both.
+const turns = 8
 
-// watch warms the target up and reads what the measured time costs it; cpu is still that of all requests.
-func watch(ctx context.Context, l *load, w *world, target *process, s settings) (got sample, err error) {
-	if err := l.pause(ctx, s.warmUp); err != nil {
-		return got, err
+func measure(ctx context.Context, pair []*meter, s settings, swapped bool) error {
+	for _, m := range pair {
+		if err := m.connect(ctx, s.connections); err != nil {
+			return err
+		}
+		defer m.load.close()
 	}
-	usedBefore, busyBefore, err := usage(w, target)
-	if err != nil {
-		return got, err
-	}
-	begun := time.Now()
-	l.enter(measuring)
-	if err := l.pause(ctx, s.duration); err != nil {
-		return got, err
-	}
-	l.enter(warming)
-	elapsed := time.Since(begun)
-	usedAfter, busyAfter, err := usage(w, target)
-	if err != nil {
-		return got, err
-	}
-	got.cpu = usedAfter[0] - usedBefore[0]
-	others := busyAfter - busyBefore
-	for i := range usedAfter {
-		others -= usedAfter[i] - usedBefore[i]
-	}
-	got.foreign = max(0, others.Seconds()/elapsed.Seconds()/float64(runtime.NumCPU()))
-	got.memory, err = residentOf(target.pid())
-	return got, err
-}
-
-// usage is the CPU time so far of the target, the app and the load, and of the whole machine.
-func usage(w *world, target *process) (used [3]time.Duration, busy time.Duration, err error) {
-	for i, pid := range []int{target.pid(), w.app.pid(), os.Getpid()} {
-		if used[i], err = cpuOf(pid); err != nil {
-			return used, 0, err
+	for turn := range turns {
+		for i := range pair {
+			if swapped != (turn%2 == 1) { // and who goes first changes with every turn
+				i = len(pair) - 1 - i
+			}
+			if err := pair[i].turn(ctx, s.warmUp, s.duration/turns); err != nil {
+				return fmt.Errorf("%s: %w", pair[i].target.name, err)
+			}
 		}
 	}
-	busy, err = busyCPU()
-	return used, busy, err
-}
-
-// plausible makes sure that the measured work was done: an error page would be quick too.
-func plausible(all, ok int, seen counts, caller string) error {
-	least := int64(all - all/1000) // 99.9 %
-	switch {
-	case int64(ok) < least:
-		return fmt.Errorf("only %d of %d answers are 200", ok, all)
-	case seen.Requests < least:
-		return fmt.Errorf("only %d of %d requests reached the app", seen.Requests, all)
-	case caller == session && seen.Identified < least:
-		return fmt.Errorf("only %d of %d requests told the app who is calling", seen.Identified, all)
-	case caller == anonymous && seen.Identified > 0:
-		return fmt.Errorf("%d requests without a session told the app a name", seen.Identified)
+	for _, m := range pair {
+		if err := m.finish(s.duration); err != nil {
+			return fmt.Errorf("%s: %w", m.target.name, err)
+		}
 	}
 	return nil
 }

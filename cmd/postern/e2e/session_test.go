@@ -55,8 +55,10 @@ func TestSessionMetadata(t *testing.T) {
 		t.Errorf("metadata: %+v", m)
 	}
 	r := c.Get(w.ingress + "/oauth2/session/")
-	order := []string{"created_at", "ends_at", "timeout_at", "ends_in_seconds", "active", "timeout_in_seconds", "expire_at", "refreshed_at",
-		"expire_in_seconds", "next_auto_refresh_in_seconds", "refresh_cooldown", "refresh_cooldown_seconds"}
+	order := []string{
+		"created_at", "ends_at", "timeout_at", "ends_in_seconds", "active", "timeout_in_seconds", "expire_at", "refreshed_at",
+		"expire_in_seconds", "next_auto_refresh_in_seconds", "refresh_cooldown", "refresh_cooldown_seconds",
+	}
 	at := 0
 	for _, name := range order {
 		next := strings.Index(r.Body, `"`+name+`"`)

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"time"
+)
+
+// meter measures one target in one round. What the target has used and what the app has seen is read before and after each turn.
+type meter struct {
+	world  *world
+	caller string
+	target *process
+	ask    []byte
+	load   *load
+
+	used    time.Duration // CPU of the target, within measured time
+	others  time.Duration // CPU of other processes, as above
+	elapsed time.Duration
+	seen    counts
+	got     sample
+}
+
+func newMeter(w *world, sc scenario, target *process) *meter {
+	return &meter{world: w, caller: sc.caller, target: target, ask: sc.request}
+}
+
+func (m *meter) connect(ctx context.Context, connections int) (err error) {
+	m.load, err = newLoad(ctx, m.target.address, m.ask, connections)
+	return err
+}
+
+// turn loads the target for a while.
+func (m *meter) turn(ctx context.Context, warmUp, duration time.Duration) error {
+	before, err := countsOf(ctx, m.world.app)
+	if err != nil {
+		return err
+	}
+	var edges []reading
+	err = m.load.run(ctx, warmUp, duration, func() error {
+		r, err := m.read()
+		edges = append(edges, r)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	begin, end := edges[0], edges[1]
+	m.used += end.used[0] - begin.used[0]
+	m.elapsed += end.at.Sub(begin.at)
+	m.others += end.busy - begin.busy
+	for i := range end.used {
+		m.others -= end.used[i] - begin.used[i]
+	}
+	if m.got.memory, err = residentOf(m.target.pid()); err != nil {
+		return err
+	}
+	after, err := countsOf(ctx, m.world.app)
+	m.seen.Requests += after.Requests - before.Requests
+	m.seen.Identified += after.Identified - before.Identified
+	return err
+}
+
+// reading is the CPU time so far.
+type reading struct {
+	at   time.Time
+	used [3]time.Duration // of the target, the app and the load
+	busy time.Duration    // of the whole machine
+}
+
+func (m *meter) read() (r reading, err error) {
+	r.at = time.Now()
+	for i, pid := range []int{m.target.pid(), m.world.app.pid(), os.Getpid()} {
+		if r.used[i], err = cpuOf(pid); err != nil {
+			return r, err
+		}
+	}
+	r.busy, err = busyCPU()
+	return r, err
+}
+
+// finish makes the sample, if what was measured can be believed.
+func (m *meter) finish(duration time.Duration) error {
+	all, ok, times := m.load.tally()
+	if err := plausible(all, ok, m.seen, m.caller); err != nil {
+		return err
+	}
+	if len(times) == 0 {
+		return fmt.Errorf("no answer within %v", duration)
+	}
+	m.got.cpu = m.used / time.Duration(len(times))
+	m.got.rate = float64(len(times)) / m.elapsed.Seconds()
+	m.got.p50, m.got.p99 = times[len(times)/2], times[len(times)*99/100]
+	return nil
+}
+
+// foreign is the share of all cores that other processes took.
+func (m *meter) foreign() float64 {
+	return max(0, m.others.Seconds()/m.elapsed.Seconds()/float64(runtime.NumCPU()))
+}
+
+// plausible makes sure that the measured work was done: an error page would be quick too.
+func plausible(all, ok int, seen counts, caller string) error {
+	least := int64(all - all/1000) // 99.9 %
+	switch {
+	case int64(ok) < least:
+		return fmt.Errorf("only %d of %d answers are 200", ok, all)
+	case seen.Requests < least:
+		return fmt.Errorf("only %d of %d requests reached the app", seen.Requests, all)
+	case caller == session && seen.Identified < least:
+		return fmt.Errorf("only %d of %d requests told the app who is calling", seen.Identified, all)
+	case caller == anonymous && seen.Identified > 0:
+		return fmt.Errorf("%d requests without a session told the app a name", seen.Identified)
+	}
+	return nil
+}
