@@ -107,7 +107,7 @@ func (l *loader) checkProviderURL(name, text string) {
 		l.missing(name, "must be an https address")
 	case u.User != nil || u.Fragment != "":
 		l.missing(name, "must have no user and no fragment")
-	case u.Scheme == "http" && !loopbackHost(u.Hostname()) && !l.c.Providers.AllowHTTP:
+	case u.Scheme == "http" && !LoopbackHost(u.Hostname()) && !l.c.Providers.AllowHTTP:
 		l.missing(name, "must be https unless it is on loopback; allow-http-providers lifts this for tests")
 	}
 }
@@ -130,12 +130,12 @@ func (l *loader) checkCookies() {
 		l.warn("cookie.same-site", "has no effect except as SSO server")
 	}
 	for _, u := range l.c.Front.Ingress {
-		local := u.Scheme == "http" && loopbackHost(u.Hostname())
+		local := u.Scheme == "http" && LoopbackHost(u.Hostname())
 		if !l.c.Cookie.Secure && !local {
 			l.problem("cookie.secure", "must be true unless every ingress is http on loopback")
 			return
 		}
-		if l.c.Cookie.Secure && u.Scheme == "http" && !loopbackHost(u.Hostname()) {
+		if l.c.Cookie.Secure && u.Scheme == "http" && !LoopbackHost(u.Hostname()) {
 			l.warn("ingress", "browsers keep no Secure cookies for an http address; login will not work there")
 		}
 	}

@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"net"
-	"net/netip"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -76,19 +75,9 @@ func (l *loader) checkLoopback(name, address string, on bool, except string) {
 	if !on || strings.HasPrefix(address, "unix:") {
 		return
 	}
-	if host, _, err := net.SplitHostPort(address); err == nil && !loopbackHost(host) {
+	if host, _, err := net.SplitHostPort(address); err == nil && !LoopbackHost(host) {
 		l.problem(name, "must be on loopback, or unix:/path%s", except)
 	}
-}
-
-// loopbackHost is S-50's list: localhost, *.localhost, 127.0.0.0/8 and ::1.
-func loopbackHost(host string) bool {
-	host = strings.TrimSuffix(strings.ToLower(host), ".")
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") && host != ".localhost" {
-		return true
-	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.Zone() == "" && addr.Unmap().IsLoopback()
 }
 
 func (l *loader) checkLimits() {

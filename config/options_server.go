@@ -26,7 +26,7 @@ func (t *table) serverOptions(c *Config) {
 	t.size(&l.HeaderBytes, "limits.header-bytes", 64<<10, "Request line and headers of a request together; beyond it 431.")
 	t.duration(&l.HeaderTime, "limits.header-time", 10*time.Second, "Time for a client to send its request headers.")
 	t.duration(&l.IdleTime, "limits.idle-time", 2*time.Minute, "How long a connection may rest between two requests.")
-	t.number(&l.Cookies, "limits.cookies", 100, 1, "Cookies of a request; beyond it 431.")
+	t.number(&l.Cookies, "limits.cookies", 100, 1, "Cookies of a request; beyond it 400.")
 	t.number(&l.Connections, "limits.connections", 10000, 0, "Open connections of the public listener; `0` sets no limit.")
 	t.size64(&l.BodyBytes, "limits.body-bytes", 1<<20, "Request body of Postern's own endpoints. Bodies for the app are not limited.")
 	t.size64(&l.TokenAPIBytes, "limits.token-api-bytes", 2<<20, "Request body of the token API.")

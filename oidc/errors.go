@@ -43,7 +43,7 @@ func (e *RefusalError) Error() string {
 }
 
 // OurFault says that the refusal is about this client or its set-up and not about the person: credentials, an unknown scope, and all codes
-// that are not known to be about a person (S-30). It must become a 503 and an alert, and ends nobody's session.
+// that are not known to be about a person (S-30). It is for an alert: 500 at a login, 503 at a refresh, and it ends nobody's session.
 func (e *RefusalError) OurFault() bool {
 	switch e.Code {
 	case "access_denied", "invalid_grant", // RFC 6749 §4.1.2.1, §5.2
@@ -53,6 +53,9 @@ func (e *RefusalError) OurFault() bool {
 	}
 	return true
 }
+
+// ErrOtherPerson is in the [InvalidTokenError] of a refresh whose tokens are somebody else's.
+var ErrOtherPerson = errors.New("tokens of another person")
 
 // InvalidTokenError says that a token was read and is not acceptable. Reason is a short text without any of the token's bytes.
 type InvalidTokenError struct {

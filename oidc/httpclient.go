@@ -6,9 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
-	"strings"
 	"time"
 
 	"golang.org/x/net/http/httpproxy"
@@ -67,21 +65,11 @@ func webProxy(out config.Outbound) func(*http.Request) (*url.URL, error) {
 		NoProxy:    out.NoProxy,
 	}).ProxyFunc()
 	return func(r *http.Request) (*url.URL, error) {
-		if isLoopback(r.URL.Hostname()) {
+		if config.LoopbackHost(r.URL.Hostname()) {
 			return nil, nil
 		}
 		return choose(r.URL)
 	}
-}
-
-// isLoopback knows what S-50 calls loopback: localhost, *.localhost, 127.0.0.0/8 and ::1.
-func isLoopback(host string) bool {
-	name := strings.ToLower(strings.TrimSuffix(host, "."))
-	if name == "localhost" || strings.HasSuffix(name, ".localhost") {
-		return true
-	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.Unmap().IsLoopback()
 }
 
 type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
@@ -89,7 +77,7 @@ type dialFunc func(ctx context.Context, network, address string) (net.Conn, erro
 func dialLocalNames(d *net.Dialer) dialFunc {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		host, port, err := net.SplitHostPort(address)
-		if err != nil || !isLoopback(host) || net.ParseIP(host) != nil {
+		if err != nil || !config.LoopbackHost(host) || net.ParseIP(host) != nil {
 			return d.DialContext(ctx, network, address)
 		}
 		conn, err := d.DialContext(ctx, network, net.JoinHostPort("127.0.0.1", port))

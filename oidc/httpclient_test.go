@@ -109,8 +109,8 @@ func TestNamesBelowLocalhostAreLoopback(t *testing.T) {
 	for host, want := range map[string]bool{
 		"127.8.8.8": true, "::1": true, "::ffff:127.0.0.1": true, "localhost.evil.example": false, "notlocalhost": false, "10.0.0.1": false, "": false,
 	} {
-		if isLoopback(host) != want {
-			t.Errorf("isLoopback(%q) is %v", host, !want)
+		if config.LoopbackHost(host) != want {
+			t.Errorf("LoopbackHost(%q) is %v", host, !want)
 		}
 	}
 }

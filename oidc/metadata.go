@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+
+	"postern/config"
 )
 
 // tenantPlaceholder stands in the issuer of Entra ID's multi-tenant metadata (tokens carry the tenant itself).
@@ -171,7 +173,7 @@ func checkURL(raw string, allowHTTP, allowLoopback bool) error {
 		return errors.New("has a user or a fragment")
 	case u.Scheme == "https":
 		return nil
-	case u.Scheme == "http" && (allowHTTP || allowLoopback && isLoopback(u.Hostname())):
+	case u.Scheme == "http" && (allowHTTP || allowLoopback && config.LoopbackHost(u.Hostname())):
 		return nil
 	}
 	return errors.New("is not https (allow-http-providers is for tests)")
@@ -179,7 +181,7 @@ func checkURL(raw string, allowHTTP, allowLoopback bool) error {
 
 func urlOnLoopback(raw string) bool {
 	u, err := url.Parse(raw)
-	return err == nil && isLoopback(u.Hostname())
+	return err == nil && config.LoopbackHost(u.Hostname())
 }
 
 func firstIf(use bool, text string) string {

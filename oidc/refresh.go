@@ -73,8 +73,11 @@ func checkRefreshed(now, before members) error {
 	for _, name := range []string{"iss", "sub", "tid", "oid"} {
 		was, err1 := before.text(name)
 		is, err2 := now.text(name)
-		if err1 != nil || err2 != nil || was != is {
-			return invalid("it was refreshed for somebody else: another " + name)
+		if err1 != nil || err2 != nil {
+			return invalid("it was refreshed without a readable " + name)
+		}
+		if was != is {
+			return &InvalidTokenError{Reason: "it was refreshed for somebody else: another " + name, Err: ErrOtherPerson}
 		}
 	}
 	wasFor, err1 := before.audience()

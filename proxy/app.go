@@ -31,12 +31,12 @@ func (h *Handler) serveApp(v *visit, r *http.Request) error {
 		if f := classify(err); f.status != http.StatusServiceUnavailable || !ignored || h.protected {
 			return f
 		}
-		v.err = err // an ignored path is served without identity while the store is down
+		v.err = err // an ignored path is served without identity while store or provider is in trouble (contract 3.4)
 	}
 	if caller == nil && (h.protected || h.cfg.Front.AutoLogin && !ignored) {
 		return h.unauthenticated(r, in, ignored)
 	}
-	return h.forward(v, r, caller)
+	return h.forward(v, r, in, caller)
 }
 
 // caller is who the session cookie speaks for, or nil for nobody. Trouble on the way to the answer is an error, never nobody.
@@ -116,15 +116,18 @@ func (h *Handler) refererTarget(r *http.Request, in *ingress) string {
 }
 
 // forward sends the request to the app. Whatever the client wrote into a header of ours is gone before ours are set. s is nil for nobody.
-func (h *Handler) forward(v *visit, r *http.Request, s *session.Session) error {
+func (h *Handler) forward(v *visit, r *http.Request, in *ingress, s *session.Session) error {
+	if s == nil {
+		h.upstream.serve(v, r, outgoing{prepare: func(out, r *http.Request) { h.cleanHeaders(v, out, r) }})
+		return nil
+	}
 	h.upstream.serve(v, r, outgoing{
-		cookieCaller: s != nil,
-		prepare: func(out, in *http.Request) {
-			h.cleanHeaders(v, out, in)
-			if s != nil {
-				h.introduce(v, out.Header, s)
-			}
+		cookieCaller: true,
+		prepare: func(out, r *http.Request) {
+			h.cleanHeaders(v, out, r)
+			h.introduce(v, out.Header, s)
 		},
+		answered: func(res *http.Response) { h.noteSentBack(r, in, res) },
 	})
 	return nil
 }

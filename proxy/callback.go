@@ -75,7 +75,7 @@ func (h *Handler) redeem(r *http.Request, p pending, query url.Values) (oidc.Gra
 		return oidc.Grant{}, h.client.RefusedResponse(r.Context(), p.PendingLogin, query.Get("iss"), code, query.Get("error_description"))
 	}
 	return h.client.Redeem(r.Context(), p.PendingLogin, oidc.AuthorizationResponse{
-		Code: query.Get("code"), State: query.Get("state"), Iss: query.Get("iss"), SessionState: query.Get("session_state"),
+		Code: query.Get("code"), State: query.Get("state"), Iss: query.Get("iss"),
 	})
 }
 
@@ -95,7 +95,7 @@ func (h *Handler) signIn(v *visit, r *http.Request, in *ingress, done signedIn) 
 	}
 	created, cookie, err := h.sessions.Create(r.Context(), done.grant, sid)
 	if err != nil {
-		return err
+		return h.loginFailure(in, done.Target, err) // the code is spent: the way on is a new login
 	}
 	if done.previous != "" {
 		if _, err := h.sessions.End(r.Context(), done.previous); err != nil {
@@ -105,7 +105,7 @@ func (h *Handler) signIn(v *visit, r *http.Request, in *ingress, done signedIn) 
 	v.identity, v.session = created.Identity(), created.HashedID()
 	h.setCookie(v, in, in.cookies.session, cookie, 0)
 	if !done.Prompted {
-		h.countRound(v, r, in, done.Target)
+		h.noteRound(v, r, in, loginCompleted, done.Target)
 	}
 	h.metrics.logins.WithLabelValues("completed").Inc()
 	redirect(v, localTarget(done.Target, in, in.root()))
@@ -123,6 +123,9 @@ func (h *Handler) lostLogin(v *visit, r *http.Request, in *ingress, state string
 		f := loginExpired(in, in.root(), "cookies_missing")
 		f.page, f.description = pages.CookiesMissing, "The browser does not send back the cookie of the login."
 		return f
+	}
+	if err := h.throttle(); err != nil {
+		return err
 	}
 	first, err := h.sessions.Once(r.Context(), statePurpose, state, loginAge)
 	if err != nil {

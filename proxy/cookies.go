@@ -1,11 +1,14 @@
 package proxy
 
 import (
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
 
 	"postern/config"
+	"postern/session"
 )
 
 // cookieNames are the own cookies of one ingress. The prefixes are promises that browsers keep: no sibling domain can set a "__Host-"
@@ -68,4 +71,19 @@ func ownCookie(r *http.Request, name string) (string, error) {
 		return "", errTwoCookies()
 	}
 	return value, nil
+}
+
+// sealJSON seals what a cookie keeps. A value that does not fit a cookie is an error.
+func sealJSON(sealer *session.Sealer, name string, kept any) (string, error) {
+	plain, err := json.Marshal(kept)
+	if err != nil {
+		return "", fmt.Errorf("encode cookie: %w", err)
+	}
+	return sealer.Seal(name, plain)
+}
+
+// openJSON opens what sealJSON sealed; false for anything else.
+func openJSON(sealer *session.Sealer, name, value string, into any) bool {
+	plain, err := sealer.Open(name, value)
+	return err == nil && json.Unmarshal(plain, into) == nil
 }

@@ -100,9 +100,9 @@ func (h *Handler) answer(v *visit, r *http.Request, f *failure) {
 	if v.wrote {
 		panic(http.ErrAbortHandler) // the head is on its way: cutting the connection is all that is left to say
 	}
-	if f.status == statusClientGone {
-		v.status = statusClientGone
-		return
+	if f.status == statusClientGone || r.Context().Err() != nil {
+		v.status, v.reason = statusClientGone, "client_gone"
+		panic(http.ErrAbortHandler) // returning would make net/http say 200 to whoever still listens
 	}
 	header := v.Header()
 	for name, values := range f.header {
@@ -111,7 +111,9 @@ func (h *Handler) answer(v *visit, r *http.Request, f *failure) {
 	if f.status == http.StatusUnauthorized && header.Get("Www-Authenticate") == "" { // RFC 9110 §15.5.2
 		header.Set("Www-Authenticate", h.challenge)
 	}
-	header.Set("Cache-Control", "no-store")
+	if header.Get("Cache-Control") == "" {
+		header.Set("Cache-Control", "no-store")
+	}
 	header.Set(headerRequestID, v.id)
 	if f.retryAfter > 0 {
 		header.Set("Retry-After", strconv.Itoa(seconds(f.retryAfter)))
@@ -119,7 +121,7 @@ func (h *Handler) answer(v *visit, r *http.Request, f *failure) {
 	switch {
 	case f.redirect != "":
 		redirect(v, f.redirect)
-	case wantsHTML(r):
+	case wantsPage(r):
 		primary, secondary := h.waysOn(r, f)
 		h.pages.HTML(v, r, pages.Page{
 			Kind: f.page, Status: f.status, RequestID: v.id,

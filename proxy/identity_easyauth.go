@@ -37,7 +37,7 @@ func addEasyAuth(v *headerValues, id *oidc.Identity) {
 	if provider == oidc.EntraID {
 		provider = "aad"
 	}
-	principal := easyAuthPrincipal{AuthType: provider, Claims: easyAuthClaims(id), NameType: typEmail, RoleType: typRole}
+	principal := easyAuthPrincipal{AuthType: "aad", Claims: easyAuthClaims(id), NameType: typEmail, RoleType: typRole}
 	if document, err := json.Marshal(principal); err == nil { // strings only: it cannot fail
 		v.add("X-Ms-Client-Principal", base64.StdEncoding.EncodeToString(document))
 	}

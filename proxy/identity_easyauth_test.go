@@ -77,7 +77,7 @@ func TestEasyAuthSetOfAnotherProvider(t *testing.T) {
 	t.Parallel()
 	h := writeAll(config.Identity{Headers: []string{"easyauth"}}, sessionIdentity(t, oidc.OpenID, `{"sub":"s","iss":"i","custom":"x","roles":["r"]}`), nil)
 	p := principalOf(t, h)
-	if p.AuthType != "openid" || h.Get("X-MS-CLIENT-PRINCIPAL-IDP") != "openid" || h.Get("X-MS-CLIENT-PRINCIPAL-ID") != "s" {
+	if p.AuthType != "aad" || h.Get("X-MS-CLIENT-PRINCIPAL-IDP") != "openid" || h.Get("X-MS-CLIENT-PRINCIPAL-ID") != "s" {
 		t.Errorf("%v %v", p, h)
 	}
 	for _, claim := range p.Claims {

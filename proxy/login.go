@@ -1,12 +1,14 @@
 package proxy
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"time"
 
 	"postern/oidc"
 	"postern/proxy/pages"
+	"postern/session"
 )
 
 // login starts an authorization code flow: GET /oauth2/login (wonderwall's parameters: redirect, level, locale, prompt, domain_hint).
@@ -21,10 +23,11 @@ func (h *Handler) login(v *visit, r *http.Request) error {
 	query := r.URL.Query()
 	target := localTarget(query.Get("redirect"), in, in.root())
 	prompt := query.Get("prompt")
-	if prompt == "" {
-		if err := h.breakLoop(v, r, in, target); err != nil {
-			return err
-		}
+	if err := h.breakLoop(v, r, in, target); err != nil {
+		return err
+	}
+	if err := h.throttle(); err != nil {
+		return err
 	}
 	return h.startLogin(v, r, in, loginRequest{
 		AuthorizationRequest: oidc.AuthorizationRequest{
@@ -42,11 +45,9 @@ type loginRequest struct {
 }
 
 func (h *Handler) startLogin(v *visit, r *http.Request, in *ingress, want loginRequest) error {
-	if err := h.throttle(); err != nil {
-		return err
-	}
 	want.RedirectURI = in.url(ownPrefix + pathCallback)
 	want.State = newState(h.ring, want.again)
+	want.Claims = h.claimsWanted(r, in)
 	started, location, err := h.client.Authorize(r.Context(), want.AuthorizationRequest)
 	if err != nil {
 		return h.loginFailure(in, want.target, err)
@@ -57,6 +58,21 @@ func (h *Handler) startLogin(v *visit, r *http.Request, in *ingress, want loginR
 	}
 	redirect(v, location)
 	return nil
+}
+
+// claimsWanted is the claims challenge of a provider that ended this browser's session, for the next login to answer (S-30); "" if there is
+// none.
+func (h *Handler) claimsWanted(r *http.Request, in *ingress) string {
+	const longest = 2 << 10 // it goes into a URL
+	value, err := ownCookie(r, in.cookies.session)
+	if err != nil || value == "" {
+		return ""
+	}
+	_, err = h.sessions.Get(r.Context(), value)
+	if ended, ok := errors.AsType[*session.EndedError](err); ok && len(ended.Claims) <= longest {
+		return ended.Claims
+	}
+	return ""
 }
 
 // throttle bounds what strangers can make us do at the provider (S-28).
@@ -109,5 +125,8 @@ func redirect(w http.ResponseWriter, location string) {
 
 // loginURL is where a login that leads to target starts.
 func loginURL(in *ingress, target string) string {
+	if len(target) > maxDeepLink { // the login would drop it, and proxies in front refuse long headers
+		target = in.root()
+	}
 	return in.path + ownPrefix + pathLogin + "?redirect=" + url.QueryEscape(target)
 }

@@ -3,7 +3,6 @@ package proxy
 import (
 	"context"
 	"crypto/subtle"
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"time"
@@ -69,7 +68,7 @@ func (h *Handler) logoutLocal(v *visit, r *http.Request) error {
 	if _, err := h.endSession(v, r, in, "local", pathLogoutLocal); err != nil {
 		return err
 	}
-	if r.Method == http.MethodPost && wantsHTML(r) { // the button of a page: a browser that gets 204 stays where it is
+	if r.Method == http.MethodPost && wantsPage(r) { // the button of a page: a browser that gets 204 stays where it is
 		h.signedOut(v, r, in)
 		return nil
 	}
@@ -77,7 +76,7 @@ func (h *Handler) logoutLocal(v *visit, r *http.Request) error {
 	return nil
 }
 
-// logoutCallback is where the provider sends the browser afterwards. It never fails.
+// logoutCallback is where the provider sends the browser afterwards. What its state says can only change the target.
 func (h *Handler) logoutCallback(v *visit, r *http.Request) error {
 	if err := mustNavigate(r); err != nil {
 		return err
@@ -163,7 +162,7 @@ func (h *Handler) endSession(v *visit, r *http.Request, in *ingress, operation, 
 	if value != "" {
 		ended, err := h.sessions.End(r.Context(), value)
 		if err != nil {
-			f := storeTrouble(err)
+			f := classify(err)
 			f.page, f.form = pages.LogoutFailed, h.logoutForm(r, in, path)
 			f.description = "You could not be signed out right now. Try again in a moment."
 			return oidc.Token{}, f
@@ -186,11 +185,11 @@ func (h *Handler) signedOut(v *visit, r *http.Request, in *ingress) {
 }
 
 func (h *Handler) saveLogout(w http.ResponseWriter, in *ingress, p logoutPending) error {
-	plain, err := json.Marshal(p)
-	if err != nil {
-		return err
+	sealed, err := sealJSON(h.logoutSealer, in.cookies.logout, p)
+	if err != nil { // too long once encoded: the logout matters more
+		p.Target = ""
+		sealed, err = sealJSON(h.logoutSealer, in.cookies.logout, p)
 	}
-	sealed, err := h.logoutSealer.Seal(in.cookies.logout, plain)
 	if err != nil {
 		return err
 	}
@@ -203,6 +202,6 @@ func (h *Handler) findLogout(r *http.Request, in *ingress) (p logoutPending, fou
 	if err != nil || value == "" {
 		return p, false
 	}
-	plain, err := h.logoutSealer.Open(in.cookies.logout, value)
-	return p, err == nil && json.Unmarshal(plain, &p) == nil
+	found = openJSON(h.logoutSealer, in.cookies.logout, value, &p)
+	return p, found
 }

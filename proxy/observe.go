@@ -1,9 +1,11 @@
 package proxy
 
 import (
+	"bufio"
 	"context"
 	"crypto/rand"
 	"log/slog"
+	"net"
 	"net/http"
 	"time"
 
@@ -33,9 +35,6 @@ func (v *visit) WriteHeader(status int) {
 	if status >= 200 && !v.wrote {
 		v.wrote, v.status = true, status
 	}
-	if status == http.StatusSwitchingProtocols {
-		v.wrote, v.status = true, status
-	}
 	v.ResponseWriter.WriteHeader(status)
 }
 
@@ -46,7 +45,16 @@ func (v *visit) Write(p []byte) (int, error) {
 	return v.ResponseWriter.Write(p)
 }
 
-// Unwrap lets http.ResponseController reach Flush and Hijack.
+// Hijack notes an upgrade, whose 101 the reverse proxy writes to the connection itself.
+func (v *visit) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, buffered, err := http.NewResponseController(v.ResponseWriter).Hijack()
+	if err == nil {
+		v.wrote, v.status = true, http.StatusSwitchingProtocols
+	}
+	return conn, buffered, err
+}
+
+// Unwrap lets http.ResponseController reach Flush.
 func (v *visit) Unwrap() http.ResponseWriter { return v.ResponseWriter }
 
 // requestID takes over a well-formed id of the caller, or makes one (S-37).

@@ -1,8 +1,8 @@
 package proxy
 
 import (
+	"cmp"
 	"crypto/subtle"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -13,9 +13,10 @@ import (
 )
 
 const (
-	loginAge    = time.Hour // the login cookie ends inside its seal (S-23)
-	maxPending  = 5         // logins of one browser under way; the oldest goes first
-	maxDeepLink = 1500      // bytes; a longer one would not fit a cookie and is dropped (S-58)
+	loginAge        = time.Hour // the login cookie ends inside its seal (S-23)
+	maxPendingBytes = 6 << 10   // of their cookies together: ingress controllers refuse a Cookie line of more than 8 KiB
+	maxPending      = 5         // logins of one browser under way; the oldest goes first
+	maxDeepLink     = 1500      // bytes; a longer one would not fit a cookie and is dropped (S-58)
 )
 
 // pending is a login under way, as its sealed cookie keeps it.
@@ -33,25 +34,26 @@ func (h *Handler) savePending(w http.ResponseWriter, r *http.Request, in *ingres
 	if len(p.Target) > maxDeepLink {
 		p.Target = in.root()
 	}
-	plain, err := json.Marshal(p)
-	if err != nil {
-		return fmt.Errorf("encode pending login: %w", err)
-	}
 	name := in.cookies.login + stateTag(p.State)
-	sealed, err := h.loginSealer.Seal(name, plain)
+	sealed, err := sealJSON(h.loginSealer, name, p)
+	if err != nil { // too long once encoded: the login matters more (S-58)
+		p.Target = in.root()
+		sealed, err = sealJSON(h.loginSealer, name, p)
+	}
 	if err != nil {
 		return fmt.Errorf("seal pending login: %w", err)
 	}
 	h.setCookie(w, in, name, sealed, loginAge)
-	h.pruneLogins(w, r, in)
+	h.pruneLogins(w, r, in, len(sealed))
 	return nil
 }
 
-// pruneLogins keeps the youngest logins of this browser, the new one included, and clears what no longer opens.
-func (h *Handler) pruneLogins(w http.ResponseWriter, r *http.Request, in *ingress) {
+// pruneLogins keeps the youngest logins of this browser beside the new one, whose cookie has size bytes, and clears what no longer opens.
+func (h *Handler) pruneLogins(w http.ResponseWriter, r *http.Request, in *ingress, size int) {
 	type old struct {
 		name    string
 		started int64
+		size    int
 	}
 	var olds []old
 	for _, cookie := range r.Cookies() {
@@ -59,15 +61,17 @@ func (h *Handler) pruneLogins(w http.ResponseWriter, r *http.Request, in *ingres
 			continue
 		}
 		var p pending
-		if plain, err := h.loginSealer.Open(cookie.Name, cookie.Value); err == nil && json.Unmarshal(plain, &p) == nil {
-			olds = append(olds, old{cookie.Name, p.At})
+		if openJSON(h.loginSealer, cookie.Name, cookie.Value, &p) {
+			olds = append(olds, old{cookie.Name, p.At, len(cookie.Value)})
 		} else {
 			h.clearCookie(w, in, cookie.Name)
 		}
 	}
-	slices.SortFunc(olds, func(a, b old) int { return int(b.started - a.started) })
-	for _, o := range olds[min(len(olds), maxPending-1):] {
-		h.clearCookie(w, in, o.name)
+	slices.SortFunc(olds, func(a, b old) int { return cmp.Compare(b.started, a.started) })
+	for i, o := range olds {
+		if size += o.size; i >= maxPending-1 || size > maxPendingBytes {
+			h.clearCookie(w, in, o.name)
+		}
 	}
 }
 
@@ -78,8 +82,7 @@ func (h *Handler) findPending(r *http.Request, in *ingress, state string) (p pen
 	if err != nil || value == "" {
 		return pending{}, false, err
 	}
-	plain, err := h.loginSealer.Open(name, value)
-	if err != nil || json.Unmarshal(plain, &p) != nil || subtle.ConstantTimeCompare([]byte(p.State), []byte(state)) != 1 {
+	if !openJSON(h.loginSealer, name, value, &p) || subtle.ConstantTimeCompare([]byte(p.State), []byte(state)) != 1 {
 		return pending{}, false, nil
 	}
 	return p, true, nil

@@ -31,6 +31,9 @@ type outgoing struct {
 	// cookieCaller says that the caller is known by a cookie. Shared caches keep answers to cookies, but not those to the Authorization
 	// that such callers used to send, so an answer without Cache-Control becomes "private" (S-55).
 	cookieCaller bool
+
+	// answered sees the app's response and may add to its header. nil: nobody looks.
+	answered func(res *http.Response)
 }
 
 // newUpstream does no I/O. ownCookie says which cookies the app may not set. onError answers for an app that did not; it gets the
@@ -117,6 +120,9 @@ func (x *exchange) modifyResponse(res *http.Response) error {
 	dropOwnSetCookies(res.Header, x.ownCookie)
 	if _, set := res.Header["Cache-Control"]; x.cookieCaller && !set {
 		res.Header["Cache-Control"] = []string{"private"}
+	}
+	if x.answered != nil {
+		x.answered(res)
 	}
 	return nil
 }

@@ -49,6 +49,8 @@ const sweepFlightsAbove = 1024
 type flights struct {
 	mu    sync.Mutex
 	byKey map[string]*flight
+
+	sweepAt int // size of byKey at which to look for what can go
 }
 
 // join returns the flight that is under way, or the failed one whose pause is not over. Otherwise it returns a new one, to be flown by the
@@ -62,12 +64,13 @@ func (fs *flights) join(key string, now time.Time) (f *flight, isNew bool) {
 	if fs.byKey == nil {
 		fs.byKey = map[string]*flight{}
 	}
-	if len(fs.byKey) >= sweepFlightsAbove {
+	if len(fs.byKey) >= max(fs.sweepAt, sweepFlightsAbove) {
 		for other, old := range fs.byKey {
 			if old.over && !now.Before(old.retryAt) {
 				delete(fs.byKey, other)
 			}
 		}
+		fs.sweepAt = 2 * len(fs.byKey) // not at every call while nothing can go
 	}
 	f = &flight{done: make(chan struct{})}
 	fs.byKey[key] = f

@@ -47,9 +47,8 @@ func (m *Manager) fly(f *flight, o *opened, why purpose) (retryAt time.Time) {
 		return m.refused(f, o, err)
 	}
 	if other := grant.Identity; other.Subject() != o.session.identity.Subject() || other.Tenant() != o.session.identity.Tenant() ||
-		other.Object() != o.session.identity.Object() {
-		// Tokens of somebody else end this session, whoever mixed them up (S-18, advisory of peers.md row 49).
-		return m.ended(f, o, &EndedError{Code: "subject_changed"})
+		other.Object() != o.session.identity.Object() { // whatever the refresher says: a record never changes hands
+		return m.refused(f, o, oidc.ErrOtherPerson)
 	}
 	return m.keep(f, o, grant)
 }
@@ -133,6 +132,9 @@ func merge(current, fresh record) record {
 
 // endsSession are the answers by which a provider ends a session (S-30). Everything else says nothing about the person.
 func endsSession(err error) *EndedError {
+	if errors.Is(err, oidc.ErrOtherPerson) { // whoever mixed them up (S-18, advisory of peers.md row 49)
+		return &EndedError{Code: "subject_changed"}
+	}
 	refusal, ok := errors.AsType[*oidc.RefusalError](err)
 	if !ok {
 		return nil

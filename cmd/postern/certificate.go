@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,9 +16,10 @@ const certificateRecheck = 10 * time.Second
 type certificateKeeper struct {
 	certFile, keyFile string
 
-	mu      sync.Mutex
-	current *tls.Certificate
-	stamp   time.Time // newest modification time of the pair in use
+	current atomic.Pointer[tls.Certificate]
+
+	mu      sync.Mutex // of one look at the files
+	stamp   time.Time  // newest modification time of the pair in use
 	checked time.Time
 }
 
@@ -28,23 +30,31 @@ func newCertificateKeeper(certFile, keyFile string) (*certificateKeeper, error) 
 	if err != nil {
 		return nil, err
 	}
-	k.current, k.checked = &pair, time.Now()
+	k.current.Store(&pair)
+	k.checked = time.Now()
 	return k, nil
 }
 
+// get implements [tls.Config.GetCertificate]. One handshake looks at the files now and then, the others go on with what there is.
 func (k *certificateKeeper) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
+	if k.mu.TryLock() {
+		k.recheck()
+		k.mu.Unlock()
+	}
+	return k.current.Load(), nil
+}
+
+func (k *certificateKeeper) recheck() {
 	if time.Since(k.checked) < certificateRecheck {
-		return k.current, nil
+		return
 	}
 	k.checked = time.Now()
-	if stamp := k.modified(); stamp.After(k.stamp) {
+	if stamp := k.modified(); !stamp.IsZero() && !stamp.Equal(k.stamp) {
 		if pair, err := tls.LoadX509KeyPair(k.certFile, k.keyFile); err == nil {
-			k.current, k.stamp = &pair, stamp
+			k.current.Store(&pair)
+			k.stamp = stamp
 		}
 	}
-	return k.current, nil
 }
 
 func (k *certificateKeeper) modified() time.Time {

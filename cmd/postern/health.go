@@ -76,25 +76,26 @@ func (h *health) probes() http.Handler {
 	return mux
 }
 
+// storePing is how old the readiness of the store may be.
+const storePing = time.Second
+
 // storeHealth asks the store now and then, so that probes never wait for it.
 type storeHealth struct {
 	up, seen atomic.Bool
 }
 
-// watch pings until ctx ends: fast while the store is down, rarely while it is up.
+// watch pings until ctx ends.
 func (s *storeHealth) watch(ctx context.Context, store store) {
 	for {
 		err := store.Ping(ctx)
 		s.up.Store(err == nil)
-		pause := time.Second
 		if err == nil {
 			s.seen.Store(true)
-			pause = 5 * time.Second
 		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(pause):
+		case <-time.After(storePing):
 		}
 	}
 }

@@ -2,18 +2,16 @@ package main
 
 import (
 	"net"
-	"net/netip"
 	"net/url"
 	"strings"
+
+	"postern/config"
 )
 
 // onlyLoopback says whether every ingress is an address of this machine: only there is the test provider welcome (S-41).
 func onlyLoopback(urls []*url.URL) bool {
 	for _, u := range urls {
-		name := strings.ToLower(u.Hostname())
-		addr, err := netip.ParseAddr(name)
-		loopback := name == "localhost" || strings.HasSuffix(name, ".localhost") || err == nil && addr.Unmap().IsLoopback()
-		if !loopback {
+		if !config.LoopbackHost(u.Hostname()) {
 			return false
 		}
 	}
@@ -26,9 +24,5 @@ func loopbackAddress(address string) bool {
 		return true
 	}
 	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return false
-	}
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+	return err == nil && config.LoopbackHost(host)
 }

@@ -21,9 +21,12 @@ func (s *sidecar) watchedSecrets() map[string]func(path string) error {
 		}
 		return s.client.ReplaceCredential(text)
 	}
+	credential := "openid.client-secret"
+	if !s.cfg.OpenID.ClientJWK.Empty() { // a private key wins over a secret
+		credential = "openid.client-jwk"
+	}
 	return map[string]func(string) error{
-		"openid.client-secret": replaceCredential,
-		"openid.client-jwk":    replaceCredential,
+		credential: replaceCredential,
 		"encryption-key": func(path string) error {
 			keys, err := config.ReadEncryptionKeys(nil, path)
 			if err != nil {

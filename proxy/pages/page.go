@@ -157,7 +157,9 @@ func way(link *Link, text string) *viewLink {
 // finish sets what pages and JSON share and sends them.
 func finish(w http.ResponseWriter, method string, status, retryAfter int, body []byte) {
 	h := w.Header()
-	h.Set("Cache-Control", "no-store")
+	if h.Get("Cache-Control") == "" { // own endpoints have said more
+		h.Set("Cache-Control", "no-store")
+	}
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	if retryAfter > 0 {

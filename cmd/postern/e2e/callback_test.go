@@ -158,19 +158,23 @@ func TestCookielessBrowserIsToldSo(t *testing.T) {
 // A redirect loop is broken after three rounds by a page that names the probable cause.
 func TestLoopIsBrokenAfterThreeRounds(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, worldOptions{})
+	app := App(t, map[string]http.HandlerFunc{"/rejecting": func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "/oauth2/login?redirect=/rejecting", http.StatusFound) // an app that accepts nobody's token
+	}})
+	w := newWorld(t, worldOptions{app: app})
 	for name, test := range map[string]struct {
+		path        string
 		dropSession bool
 		word        string
 	}{
-		"the session cookie does not stick": {true, "cookie"},
-		"the app sends the browser back":    {false, "app"},
+		"the session cookie does not stick": {"/same", true, "cookie"},
+		"the app sends the browser back":    {"/rejecting", false, "app"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := NewClient(t)
 			for round := 1; ; round++ {
-				r := c.Navigate(w.ingress + "/oauth2/login?redirect=/same")
+				r := c.Navigate(w.ingress + "/oauth2/login?redirect=" + test.path)
 				if !r.Redirects() {
 					if round != 4 || r.StatusCode != http.StatusTooManyRequests || !strings.Contains(strings.ToLower(r.Body), test.word) {
 						t.Errorf("round %d: status %d; want the page in round 4\n%.600s", round, r.StatusCode, r.Body)
@@ -180,10 +184,44 @@ func TestLoopIsBrokenAfterThreeRounds(t *testing.T) {
 				if round > 6 {
 					t.Fatal("the loop goes on")
 				}
-				c.Navigate(w.idp.SignIn(c, r, "kari").Where().String())
+				done := c.Navigate(w.idp.SignIn(c, r, "kari").Where().String())
 				if test.dropSession {
 					name, _ := w.sessionCookie(c)
 					c.SetCookie(w.ingress, &http.Cookie{Name: name, Path: "/", Secure: true, MaxAge: -1})
+				} else if back := c.Navigate(done.Where().String()); back.Where().Path != "/oauth2/login" {
+					t.Fatalf("the app did not send the browser back: status %d", back.StatusCode)
+				}
+			}
+		})
+	}
+}
+
+// wonderwall's ratelimit options: so many logins in a window, of a browser that has a session; whoever has none is never limited by it.
+func TestRateLimitOfOneBrowser(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		env     map[string]string
+		allowed int
+	}{
+		"default":  {nil, 5},
+		"more":     {map[string]string{"POSTERN_RATELIMIT_LOGINS": "8", "POSTERN_RATELIMIT_WINDOW": "1m"}, 8},
+		"disabled": {map[string]string{"WONDERWALL_RATELIMIT_ENABLED": "false"}, 12},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, worldOptions{env: test.env})
+			signedIn, stranger := NewClient(t), NewClient(t)
+			w.login(t, signedIn, "kari", "")
+			for n := 1; n <= 12; n++ {
+				if r := stranger.Navigate(w.ingress + "/oauth2/login"); r.StatusCode != http.StatusFound {
+					t.Fatalf("a stranger's login %d: status %d", n, r.StatusCode)
+				}
+				r := signedIn.Navigate(w.ingress + "/oauth2/login")
+				if limited := r.StatusCode == http.StatusTooManyRequests; limited != (n > test.allowed) {
+					t.Fatalf("login %d: status %d", n, r.StatusCode)
+				}
+				if n > test.allowed && (r.Header.Get("Retry-After") == "" || len(r.Cookies()) != 0) {
+					t.Errorf("429 with Retry-After %q and %d cookies", r.Header.Get("Retry-After"), len(r.Cookies()))
 				}
 			}
 		})

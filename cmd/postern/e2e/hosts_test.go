@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"net/url"
 	"strings"
 	"testing"
 )
@@ -89,12 +90,18 @@ func TestS35UnknownHostHasNoSession(t *testing.T) {
 func TestS58LongDeepLinkIsDropped(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, worldOptions{})
-	for length, kept := range map[int]bool{1000: true, 1500: true, 1501: false, 20_000: false} {
+	for path, kept := range map[string]bool{
+		"/" + strings.Repeat("a", 999): true, "/" + strings.Repeat("a", 1499): true, "/" + strings.Repeat("a", 1500): false,
+		"/" + strings.Repeat("a", 20_000): false, "/x?" + strings.Repeat("&", 60): true, "/x?" + strings.Repeat("&", 1400): false,
+		"/" + strings.Repeat("ø", 700): false,
+	} {
 		c := NewClient(t)
-		path := "/" + strings.Repeat("a", length-1)
 		done := w.login(t, c, "kari", path)
-		if got := done.Where().Path; (got == path) != kept || !kept && got != "/" {
-			t.Errorf("%d bytes: ended at a path of %d bytes", length, len(got))
+		if got := done.Where().RequestURI(); (got == path) != kept || !kept && got != "/" {
+			t.Errorf("%d bytes: ended at a target of %d bytes", len(path), len(got))
+		}
+		if out := c.Navigate(w.ingress + "/oauth2/logout?redirect=" + url.QueryEscape(path)); out.StatusCode != 302 {
+			t.Errorf("%d bytes: logout: status %d", len(path), out.StatusCode)
 		}
 		for name, value := range c.Cookies(w.ingress + "/") {
 			if len(name)+len(value) > 4096 {

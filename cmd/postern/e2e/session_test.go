@@ -174,3 +174,26 @@ func TestRefreshRefusedEndsTheSession(t *testing.T) {
 		t.Errorf("the provider was asked %d more times", more)
 	}
 }
+
+// S-30: what the provider wants to see is asked for at the next login.
+func TestS30ClaimsChallengeReachesTheNextLogin(t *testing.T) {
+	t.Parallel()
+	const challenge = `{"access_token":{"acrs":{"essential":true,"value":"c1"}}}`
+	w := newWorld(t, worldOptions{idpFlags: []string{"--par=off"}})
+	w.dev.Dev(t, "token-lifetime", map[string]any{"seconds": 2})
+	c := NewClient(t)
+	w.login(t, c, "kari", "")
+	w.dev.Dev(t, "token-error", map[string]any{
+		"grant_type": "refresh_token", "error": "interaction_required", "aadsts": 50076, "claims": challenge, "times": 1,
+	})
+	time.Sleep(time.Until(w.metadata(t, c).Tokens.ExpireAt) + 50*time.Millisecond)
+	if w.get(t, c, "/").Header.Get("X-Postern-User") != "" {
+		t.Error("still signed in")
+	}
+	if got := c.Navigate(w.ingress + "/oauth2/login").Where().Query().Get("claims"); got != challenge {
+		t.Errorf("the next login asks for %q", got)
+	}
+	if got := NewClient(t).Navigate(w.ingress + "/oauth2/login").Where().Query().Get("claims"); got != "" {
+		t.Errorf("somebody else's login asks for %q", got)
+	}
+}
