@@ -7,7 +7,6 @@ import (
 
 	"postern/oidc"
 	"postern/proxy/pages"
-	"postern/session"
 )
 
 // maxCallbackParameter bounds a parameter of the authorization response; codes of the known providers stay below 2 KiB.
@@ -171,16 +170,4 @@ func loginRefusal(err error) *failure {
 		}
 	}
 	return classify(err)
-}
-
-// errTwoCookies refuses a request with two values under one own name (S-23).
-func errTwoCookies() *failure {
-	f := badRequest("conflicting_cookies", "Two different cookies of one name were sent; neither is believed.")
-	f.page = pages.TwoSessions
-	return f
-}
-
-// noSession says whether an error of the session room means "nobody", rather than trouble.
-func noSession(err error) bool {
-	return errors.Is(err, session.ErrNoSession) || errors.Is(err, session.ErrEnded) || errors.Is(err, session.ErrInactive)
 }

@@ -70,6 +70,32 @@ func providerTrouble(err error) *failure {
 	return f
 }
 
+// errTwoCookies refuses a request with two values under one own name (S-23).
+func errTwoCookies() *failure {
+	f := badRequest("conflicting_cookies", "Two different cookies of one name were sent; neither is believed.")
+	f.page = pages.TwoSessions
+	return f
+}
+
+// noSession says whether an error of the session room means "nobody", rather than trouble.
+func noSession(err error) bool {
+	return errors.Is(err, session.ErrNoSession) || errors.Is(err, session.ErrEnded) || errors.Is(err, session.ErrInactive)
+}
+
+func errCrossSite() *failure {
+	return &failure{
+		status: http.StatusForbidden, code: "cross_site_request", page: pages.CrossSite,
+		description: "This request comes from another site, and the session cookie does not count for it.",
+	}
+}
+
+func errMethod(allowed string) *failure {
+	return &failure{
+		status: http.StatusMethodNotAllowed, code: "method_not_allowed", page: pages.MethodNotAllowed,
+		description: "The method is not allowed here.", header: http.Header{"Allow": {allowed}},
+	}
+}
+
 // classify finds the answer to an error of another room. Trouble of the infrastructure is told apart first: it can never come out as
 // "not signed in".
 func classify(err error) *failure {

@@ -111,3 +111,11 @@ func (all ingresses) origins() []string {
 	}
 	return origins
 }
+
+// ingressOf is the ingress that a request came in by. There is no login, no session and no cookie on any other host (S-35).
+func (h *Handler) ingressOf(r *http.Request) (*ingress, error) {
+	if in := h.ingresses.match(r.Host, h.forwardedHost(r), rawPath(r)); in != nil {
+		return in, nil
+	}
+	return nil, badRequest("unknown_host", "This address is not one that the app is known by (option ingress).")
+}

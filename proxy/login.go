@@ -109,20 +109,6 @@ func mustNavigate(r *http.Request) error {
 	}
 }
 
-// ingressOf is the ingress that a request came in by. There is no login, no session and no cookie on any other host (S-35).
-func (h *Handler) ingressOf(r *http.Request) (*ingress, error) {
-	if in := h.ingresses.match(r.Host, h.forwardedHost(r), rawPath(r)); in != nil {
-		return in, nil
-	}
-	return nil, badRequest("unknown_host", "This address is not one that the app is known by (option ingress).")
-}
-
-// redirect answers 302 without a body. location is ours or validated.
-func redirect(w http.ResponseWriter, location string) {
-	w.Header().Set("Location", location)
-	w.WriteHeader(http.StatusFound)
-}
-
 // loginURL is where a login that leads to target starts.
 func loginURL(in *ingress, target string) string {
 	if len(target) > maxDeepLink { // the login would drop it, and proxies in front refuse long headers

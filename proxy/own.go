@@ -95,13 +95,6 @@ func (h *Handler) serveOwn(v *visit, r *http.Request, rest string) error {
 	return &failure{status: http.StatusNotFound, code: "not_found", page: pages.NotFound, description: "There is no such endpoint."}
 }
 
-func errMethod(allowed string) *failure {
-	return &failure{
-		status: http.StatusMethodNotAllowed, code: "method_not_allowed", page: pages.MethodNotAllowed,
-		description: "The method is not allowed here.", header: http.Header{"Allow": {allowed}},
-	}
-}
-
 // noStore keeps every cache away from the answers of own endpoints, ingress controllers' included.
 func noStore(header http.Header) {
 	header["Cache-Control"] = []string{"no-cache, no-store, no-transform, must-revalidate, private, max-age=0"}

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"net/http"
 	"net/url"
 	"strings"
 
@@ -65,4 +66,10 @@ func owns(in *ingress, path string) bool {
 		}
 	}
 	return false
+}
+
+// redirect answers 302 without a body. location is ours or validated.
+func redirect(w http.ResponseWriter, location string) {
+	w.Header().Set("Location", location)
+	w.WriteHeader(http.StatusFound)
 }

@@ -56,10 +56,3 @@ func errNoSession(cause error) *failure {
 		description: "There is no session, or it has ended.",
 	}
 }
-
-func errCrossSite() *failure {
-	return &failure{
-		status: http.StatusForbidden, code: "cross_site_request", page: pages.CrossSite,
-		description: "This request comes from another site, and the session cookie does not count for it.",
-	}
-}

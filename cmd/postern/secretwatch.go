@@ -21,12 +21,12 @@ func (s *sidecar) watchedSecrets() map[string]func(path string) error {
 		}
 		return s.client.ReplaceCredential(text)
 	}
-	credential := "openid.client-secret"
+	option := "openid.client-secret"
 	if !s.cfg.OpenID.ClientJWK.Empty() { // a private key wins over a secret
-		credential = "openid.client-jwk"
+		option = "openid.client-jwk"
 	}
 	return map[string]func(string) error{
-		credential: replaceCredential,
+		option: replaceCredential,
 		"encryption-key": func(path string) error {
 			keys, err := config.ReadEncryptionKeys(nil, path)
 			if err != nil {
