@@ -122,6 +122,8 @@ func TestBrowserTooManyLogins(t *testing.T) {
 	}})
 	tab := Browser(t)
 	tab.signIn(w, "kari", "/cases/1")
+	tab.Navigate(w.ingress + "/oauth2/login?redirect=/cases/2") // the one that is allowed to somebody who is signed in
+	tab.at(w, "/cases/2", kari)
 	status := tab.Navigate(w.ingress + "/oauth2/login?redirect=/cases/2")
 	tab.shows(status, http.StatusTooManyRequests, "too_many_logins", "Too many logins just now")
 	tab.Navigate(w.ingress + "/cases/2") // what is there already stays usable
