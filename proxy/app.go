@@ -146,7 +146,7 @@ func (h *Handler) cleanHeaders(v *visit, out, in *http.Request) {
 // introduce tells the app who is calling.
 func (h *Handler) introduce(v *visit, header http.Header, s *session.Session) {
 	tokens := s.Tokens()
-	header["Authorization"] = []string{"Bearer " + tokens.Access.Raw()}
+	header["Authorization"] = h.identity.authorization(s.Identity(), tokens.Access.Raw())
 	if h.cfg.Upstream.IncludeIDToken {
 		header["X-Wonderwall-Id-Token"] = []string{tokens.ID.Raw()}
 	}

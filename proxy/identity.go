@@ -33,6 +33,13 @@ type headerValues struct {
 	user      bool
 	truncated bool
 	told      atomic.Bool
+	bearer    atomic.Pointer[bearerValue]
+}
+
+// bearerValue is the Authorization header of one access token: it is long, and the same for every request until the next refresh.
+type bearerValue struct {
+	token  string
+	values []string
 }
 
 type headerValue struct {
@@ -84,6 +91,17 @@ func (w *identityHeaders) write(h http.Header, id *oidc.Identity, auth, accessTo
 		}
 	}
 	return values.truncated && values.told.CompareAndSwap(false, true)
+}
+
+// authorization is the value of the Authorization header (RFC 6750 §2.1) for a token of this identity, made once a token.
+func (w *identityHeaders) authorization(id *oidc.Identity, token string) []string {
+	values := id.Memo(w.derive).(*headerValues)
+	if kept := values.bearer.Load(); kept != nil && kept.token == token {
+		return kept.values
+	}
+	made := &bearerValue{token, []string{"Bearer " + token}}
+	values.bearer.Store(made)
+	return made.values
 }
 
 // valuesOf makes the headers of an identity, all but those that differ from request to request.

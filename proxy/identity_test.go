@@ -274,3 +274,20 @@ func FuzzIdentityValues(f *testing.F) {
 		}
 	})
 }
+
+// The Authorization header is made once a token, and never outlives it.
+func TestAuthorizationFollowsTheToken(t *testing.T) {
+	t.Parallel()
+	id, err := oidc.RestoreIdentity(oidc.OpenID, []byte(`{"sub":"s"}`), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newIdentityHeaders(config.Identity{})
+	first := w.authorization(id, "one")
+	if again := w.authorization(id, "one"); first[0] != "Bearer one" || &again[0] != &first[0] {
+		t.Errorf("%q, made anew for the same token: %v", first, &again[0] != &first[0])
+	}
+	if renewed := w.authorization(id, "two"); renewed[0] != "Bearer two" || first[0] != "Bearer one" {
+		t.Errorf("after a refresh: %q, and the earlier one became %q", renewed, first)
+	}
+}
