@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -27,6 +28,8 @@ type idpFlags struct {
 	rotation     string
 	par          string
 	admin        bool
+	tokenX       string
+	idPorten     string
 	tokenMinutes int
 	logFormat    string
 }
@@ -39,10 +42,12 @@ func (f *idpFlags) define(flags *flag.FlagSet) {
 	flags.StringVar(&f.client.Secret, "client-secret", "not-a-secret", "client secret of the app under development")
 	flags.StringVar(&f.redirects, "redirect-uri", "http://localhost:3000/oauth2/callback", "redirect URIs, comma-separated")
 	flags.StringVar(&f.postLogout, "post-logout-redirect-uri", "http://localhost:3000/oauth2/logout/callback", "post-logout URIs, comma-separated")
-	flags.StringVar(&f.keyFile, "key-file", "", "PEM file with an RSA key to sign with; random at each start otherwise")
+	flags.StringVar(&f.keyFile, "key-file", "", "PEM file with RSA keys to sign with, for Entra ID, TokenX, Maskinporten, ID-porten in order; random at each start otherwise")
 	flags.StringVar(&f.rotation, "refresh-rotation", "", "\"\" as Entra ID, \"strict\" (reuse revokes), or \"never\"")
 	flags.StringVar(&f.par, "par", "", "pushed authorization requests: \"\" offered, \"off\", or \"required\"")
-	flags.BoolVar(&f.admin, "admin", false, "serve the knobs under /_dev/ that break things on purpose")
+	flags.BoolVar(&f.admin, "admin", false, "serve the knobs under /_dev/ that break things on purpose and mint any token")
+	flags.StringVar(&f.tokenX, "tokenx-audience", devidp.DefaultTokenXAudience, "aud of minted tokens of TokenX: the client id of the app under development")
+	flags.StringVar(&f.idPorten, "idporten-audience", devidp.DefaultIDPortenAudience, "aud of minted access tokens of ID-porten")
 	flags.IntVar(&f.tokenMinutes, "token-lifetime", 75, "life of access tokens, minutes")
 	flags.StringVar(&f.logFormat, "log-format", "text", "json or text")
 }
@@ -68,8 +73,9 @@ func idp(ctx context.Context, p program) int {
 	f.client.PostLogoutRedirectURIs = strings.FieldsFunc(f.postLogout, comma)
 	provider, err := devidp.New(devidp.Config{
 		BaseURL: f.baseURL, Clients: []devidp.ClientConfig{f.client}, KeyFile: f.keyFile, RefreshRotation: devidp.Rotation(f.rotation),
-		PAR: devidp.PARMode(f.par), Admin: f.admin, TokenLifetime: time.Duration(f.tokenMinutes) * time.Minute,
-		Log: newLogger(config.Log{Format: f.logFormat, Level: "info"}, p.stdout),
+		PAR: devidp.PARMode(f.par), Admin: f.admin, TokenXAudience: f.tokenX, IDPortenAudience: f.idPorten,
+		TokenLifetime: time.Duration(f.tokenMinutes) * time.Minute,
+		Log:           newLogger(config.Log{Format: f.logFormat, Level: "info"}, p.stdout),
 	})
 	if err != nil {
 		_, _ = fmt.Fprintln(p.stderr, "postern idp:", err)
@@ -80,7 +86,7 @@ func idp(ctx context.Context, p program) int {
 		_, _ = fmt.Fprintln(p.stderr, "postern idp:", err)
 		return exitFailure
 	}
-	describeIDP(p.stdout, "http://"+l.Addr().String(), f.client.ID)
+	describeIDP(p.stdout, provider, cmp.Or(strings.TrimSuffix(f.baseURL, "/"), "http://"+l.Addr().String()), f)
 	if err := serveUntil(ctx, l, provider); err != nil {
 		_, _ = fmt.Fprintln(p.stderr, "postern idp:", err)
 		return exitFailure
@@ -90,10 +96,18 @@ func idp(ctx context.Context, p program) int {
 
 func comma(r rune) bool { return r == ',' }
 
-func describeIDP(w io.Writer, base, clientID string) {
+func describeIDP(w io.Writer, provider *devidp.IdP, base string, f idpFlags) {
 	_, _ = fmt.Fprintf(w, "Test provider at %s/ (never for production: it checks no password)\n", base)
-	_, _ = fmt.Fprintf(w, "  metadata   %s/%s/v2.0/.well-known/openid-configuration\n", base, devidp.DefaultTenantID)
-	_, _ = fmt.Fprintf(w, "  client id  %s\n", clientID)
+	for _, line := range []struct {
+		issuer devidp.Issuer
+		title  string
+	}{{devidp.Entra, "Entra ID"}, {devidp.TokenX, "TokenX"}, {devidp.Maskinporten, "Maskinporten"}, {devidp.IDPorten, "ID-porten"}} {
+		_, _ = fmt.Fprintf(w, "  %-13s %s\n", line.title, provider.WellKnown(line.issuer, base))
+	}
+	_, _ = fmt.Fprintf(w, "  %-13s %s\n", "client id", f.client.ID)
+	if f.admin {
+		_, _ = fmt.Fprintf(w, "  %-13s POST %s/_dev/mint, or GET %[2]s/_dev/token/entra-user\n", "any token", base)
+	}
 }
 
 // serveUntil serves one listener until ctx ends.

@@ -1,6 +1,7 @@
 package devidp
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"mime"
@@ -23,8 +24,12 @@ func (p *IdP) admin(x *exchange) {
 		}
 		return
 	}
+	if profile, isLink := strings.CutPrefix(name, "token/"); isLink {
+		x.mintByLink(profile)
+		return
+	}
 	knob, known := p.knobs()[name]
-	if !known {
+	if !known && name != "mint" {
 		x.json(http.StatusNotFound, map[string]any{"error": "no such knob"})
 		return
 	}
@@ -36,20 +41,32 @@ func (p *IdP) admin(x *exchange) {
 		x.json(http.StatusUnsupportedMediaType, map[string]any{"error": "the body must be application/json"})
 		return
 	}
-	d := json.NewDecoder(http.MaxBytesReader(x.w, x.r.Body, maxBody))
-	d.DisallowUnknownFields()
-	var turn knobInput
-	if err := d.Decode(&turn); err != nil || d.More() {
-		x.json(http.StatusBadRequest, map[string]any{"error": "the body is not the JSON object that the README describes"})
-		return
+	turn := func() (any, error) { return x.turn(knob) }
+	if name == "mint" {
+		turn = x.mintByPOST
 	}
-	answer, err := knob(turn)
+	answer, err := turn()
 	if err != nil {
 		x.json(http.StatusBadRequest, map[string]any{"error": err.Error()})
 		return
 	}
 	p.cfg.Log.Info("test provider: knob turned", "knob", name)
 	x.json(http.StatusOK, answer)
+}
+
+// turn reads what a knob is to be turned to, and does it.
+func (x *exchange) turn(knob func(knobInput) (any, error)) (any, error) {
+	d := json.NewDecoder(http.MaxBytesReader(x.w, x.r.Body, maxBody))
+	d.DisallowUnknownFields()
+	var in knobInput
+	if err := d.Decode(&in); err != nil || !ended(d) {
+		return nil, errBody
+	}
+	in.Issuer = cmp.Or(in.Issuer, Entra)
+	if x.idp.issuers[in.Issuer] == nil {
+		return nil, errIssuer
+	}
+	return knob(in)
 }
 
 // fromHere refuses requests of other sites and names that point here by rebinding.
@@ -70,6 +87,7 @@ func (x *exchange) fromHere() bool {
 
 // knobInput is the members of all knobs' bodies; each knob reads its own. Times are in milliseconds or seconds, as named.
 type knobInput struct {
+	Issuer        Issuer   `json:"issuer"` // empty means Entra ID
 	Endpoint      Endpoint `json:"endpoint"`
 	LatencyMillis int      `json:"latency_ms"`
 	Status        int      `json:"status"`
@@ -77,6 +95,7 @@ type knobInput struct {
 	ContentType   string   `json:"content_type"`
 	RetryAfter    int      `json:"retry_after"`
 	Drop          bool     `json:"drop"`
+	Truncate      bool     `json:"truncate"`
 	After         bool     `json:"after"`
 	Times         int      `json:"times"`
 
@@ -91,19 +110,22 @@ type knobInput struct {
 }
 
 func (p *IdP) knobs() map[string]func(knobInput) (any, error) {
-	keys := func() any { return map[string]any{"keys": p.KeyIDs()} }
+	keys := func(of Issuer) any { return map[string]any{"keys": p.KeyIDs(of)} }
 	done := map[string]any{}
 	return map[string]func(knobInput) (any, error){
-		"keys/rotate":   func(knobInput) (any, error) { err := p.RotateKeys(); return keys(), err },
-		"keys/withdraw": func(knobInput) (any, error) { p.WithdrawKeys(); return keys(), nil },
+		"keys/rotate":   func(in knobInput) (any, error) { err := p.RotateKeys(in.Issuer); return keys(in.Issuer), err },
+		"keys/withdraw": func(in knobInput) (any, error) { p.WithdrawKeys(in.Issuer); return keys(in.Issuer), nil },
 		"faults":        func(in knobInput) (any, error) { return done, p.faultFrom(in) },
 		"faults/clear":  func(knobInput) (any, error) { p.ClearFaults(); return done, nil },
 		"token-error": func(in knobInput) (any, error) {
-			if in.Status != 0 && !plausible(in.Status) {
+			switch {
+			case in.Status != 0 && !plausible(in.Status):
 				return nil, errStatus
+			case p.issuers[in.Issuer].login == nil:
+				return nil, errNoGrants
 			}
 			p.FailToken(TokenError{
-				GrantType: in.GrantType, AADSTS: in.AADSTS, Error: in.Error, Status: in.Status, Suberror: in.Suberror, Claims: in.Claims, Times: in.Times,
+				Issuer: in.Issuer, GrantType: in.GrantType, AADSTS: in.AADSTS, Error: in.Error, Status: in.Status, Suberror: in.Suberror, Claims: in.Claims, Times: in.Times,
 			})
 			return done, nil
 		},
@@ -112,32 +134,33 @@ func (p *IdP) knobs() map[string]func(knobInput) (any, error) {
 			return done, nil
 		},
 		"refresh-tokens/revoke": func(in knobInput) (any, error) {
-			return map[string]any{"revoked": p.RevokeRefreshTokens(in.User)}, nil
+			return map[string]any{"revoked": p.RevokeRefreshTokens(in.User, in.Issuer)}, nil
 		},
 		"auto-login": func(in knobInput) (any, error) { return done, p.SetAutoLogin(in.User) },
 	}
 }
 
 var (
+	errBody     = errors.New("the body is not the JSON object that the README describes")
 	errStatus   = errors.New("status must be from 200 to 599")
-	errEndpoint = errors.New("endpoint must be one of front, metadata, keys, authorize, login, token, logout, par")
+	errEndpoint = errors.New("endpoint must be one of front, metadata, keys, authorize, login, token, logout, par, and one that the issuer has")
+	errNoGrants = errors.New("this issuer has no grants that could fail")
+	errIssuer   = errors.New("issuer must be one of entra, tokenx, maskinporten, idporten")
 )
 
 // plausible statuses are those that net/http can send as a final answer.
 func plausible(status int) bool { return status >= 200 && status <= 599 }
 
 func (p *IdP) faultFrom(in knobInput) error {
-	switch in.Endpoint {
-	case EndpointFront, EndpointMetadata, EndpointKeys, EndpointAuthorize, EndpointLogin, EndpointToken, EndpointLogout, EndpointPAR:
-	default:
+	if _, there := p.issuers[in.Issuer].paths[in.Endpoint]; !there && (in.Endpoint != EndpointFront || in.Issuer != Entra) {
 		return errEndpoint
 	}
 	if in.Status != 0 && !plausible(in.Status) {
 		return errStatus
 	}
-	p.SetFault(in.Endpoint, Fault{
+	p.SetFault(in.Endpoint.Of(in.Issuer), Fault{
 		Latency: time.Duration(in.LatencyMillis) * time.Millisecond, Status: in.Status, Body: in.Body, ContentType: in.ContentType,
-		RetryAfter: time.Duration(in.RetryAfter) * time.Second, Drop: in.Drop, After: in.After, Times: in.Times,
+		RetryAfter: time.Duration(in.RetryAfter) * time.Second, Drop: in.Drop, Truncate: in.Truncate, After: in.After, Times: in.Times,
 	})
 	return nil
 }

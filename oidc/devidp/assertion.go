@@ -19,7 +19,7 @@ func assertionAlgorithms() []string {
 }
 
 // checkAssertion holds a client's own assertion to RFC 7523 §3, and to being short and used once.
-func (p *IdP) checkAssertion(x *exchange, c *client, raw string, a compact) *oauthError {
+func (x *exchange) checkAssertion(c *client, raw string, a compact) *oauthError {
 	if typ, there := a.header["typ"]; there && typ != "JWT" && typ != "client-authentication+jwt" {
 		return refuse(50027)
 	}
@@ -39,7 +39,7 @@ func (p *IdP) checkAssertion(x *exchange, c *client, raw string, a compact) *oau
 	if !shortlived(a, x.now) {
 		return refuse(700024)
 	}
-	return p.spend(c, text(a.claims, "jti"), x.now)
+	return x.spend(c, text(a.claims, "jti"))
 }
 
 // shortlived says whether the assertion is good now and for no longer than it should have been made for.
@@ -64,17 +64,17 @@ func shortlived(a compact, now time.Time) bool {
 }
 
 // spend notes the jti of an assertion, which works once for each client (RFC 7523 §3). The note outlives the assertion.
-func (p *IdP) spend(c *client, jti string, now time.Time) *oauthError {
+func (x *exchange) spend(c *client, jti string) *oauthError {
 	if jti == "" || len(jti) > 256 {
 		return refuse(50012)
 	}
 	key := c.ID + "\n" + jti
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if _, used := p.jtis.get(key, now); used {
+	x.idp.mu.Lock()
+	defer x.idp.mu.Unlock()
+	if _, used := x.at.jtis.get(key, x.now); used {
 		return refuse(50012)
 	}
-	p.jtis.put(key, struct{}{}, now)
+	x.at.jtis.put(key, struct{}{}, x.now)
 	return nil
 }
 

@@ -35,7 +35,7 @@ func (p *IdP) authorize(x *exchange) {
 		x.refusePage(bad)
 		return
 	}
-	a, bad := p.authRequest(q, c, redirectURI)
+	a, bad := p.authRequest(x, q, c, redirectURI)
 	if bad == nil && p.cfg.PAR == PARRequired {
 		bad = refuse(90013).because("Authorization requests must be pushed (RFC 9126).")
 	}
@@ -52,7 +52,7 @@ func (p *IdP) authorize(x *exchange) {
 
 // authorized answers a good request: from the single sign-on session if that will do, else by way of the login page.
 func (p *IdP) authorized(x *exchange, a *authRequest) {
-	if session := p.ssoSession(x); session != nil && a.satisfiedBy(session, x.now) {
+	if session := p.ssoSession(x); session != nil && x.satisfies(session, a) {
 		p.release(x, a, session)
 		return
 	}
@@ -60,28 +60,35 @@ func (p *IdP) authorized(x *exchange, a *authRequest) {
 		x.refuseTo(a.redirectURI, a.state, refuse(50058))
 		return
 	}
-	if who, ok := p.automatic(a.loginHint); ok {
+	if who, ok := x.automatic(a.loginHint); ok {
 		p.admit(x, a, who, nil)
 		return
 	}
 	id := p.secret()
 	p.mu.Lock()
-	p.flows.put(id, &flow{request: a}, x.now)
+	x.at.flows.put(id, &flow{request: a}, x.now)
 	p.mu.Unlock()
-	x.redirect(x.url(pathLogin), url.Values{"flow": {id}}) // an address of its own, so that a reload does not spend a request_uri again
+	x.redirect(x.url(EndpointLogin), url.Values{"flow": {id}}) // an address of its own, so that a reload does not spend a request_uri again
 }
 
-// satisfiedBy says whether the session may be used without asking anybody.
-func (a *authRequest) satisfiedBy(s *ssoSession, now time.Time) bool {
+// satisfies says whether the session may be used without asking anybody.
+func (x *exchange) satisfies(s *ssoSession, a *authRequest) bool {
 	switch {
 	case a.asks("login"), a.asks("select_account"), a.asks("consent"):
 		return false
-	case a.maxAge == 0, a.maxAge > 0 && now.Sub(s.person.authTime) > time.Duration(a.maxAge)*time.Second:
+	case x.stepsUp(a, s):
+		return false
+	case a.maxAge == 0, a.maxAge > 0 && x.now.Sub(s.person.authTime) > time.Duration(a.maxAge)*time.Second:
 		return false
 	case a.loginHint == "":
 		return true
 	}
 	return s.person.answersTo(a.loginHint)
+}
+
+// stepsUp says whether somebody who could prove more than they did is asked to. Whoever cannot is not asked in vain.
+func (x *exchange) stepsUp(a *authRequest, s *ssoSession) bool {
+	return min(a.level, x.at.most(s.person.Persona)) > s.level
 }
 
 // admit starts a new single sign-on session for somebody who has just logged in.
@@ -91,7 +98,7 @@ func (p *IdP) admit(x *exchange, a *authRequest, who Persona, extra map[string]a
 		x.refuseTo(a.redirectURI, a.state, refuse(50105))
 		return
 	}
-	session := p.startSession(x, &person{Persona: who, extra: extra, authTime: x.now, sid: p.guid()})
+	session := p.startSession(x, &person{Persona: who, extra: extra, authTime: x.now, sid: p.guid()}, min(a.level, x.at.most(who)))
 	p.release(x, a, session)
 }
 
@@ -100,8 +107,8 @@ func (p *IdP) release(x *exchange, a *authRequest, session *ssoSession) {
 	value := p.secret()
 	p.mu.Lock()
 	session.clients[a.client.ID] = true
-	p.codes.put(value, &code{
-		grant: a.grantTo(session.person), redirectURI: a.redirectURI, challenge: a.challenge, until: x.now.Add(codeLife),
+	x.at.codes.put(value, &code{
+		grant: a.grantTo(session.person, x.at.acr(min(a.level, session.level))), redirectURI: a.redirectURI, challenge: a.challenge, until: x.now.Add(codeLife),
 	}, x.now)
 	p.mu.Unlock()
 	p.cfg.Log.Info("test provider: login", "client", a.client.ID, "persona", session.person.ID)
@@ -114,7 +121,7 @@ func (p *IdP) release(x *exchange, a *authRequest, session *ssoSession) {
 
 // refuseTo sends an error to the client (RFC 6749 §4.1.2.1). The address has been checked.
 func (x *exchange) refuseTo(redirectURI, state string, e *oauthError) {
-	answer := url.Values{"error": {e.code}, "error_description": {e.description()}, "iss": {x.issuer()}}
+	answer := url.Values{"error": {e.code}, "error_description": {x.describe(e)}, "iss": {x.issuer()}}
 	if state != "" {
 		answer.Set("state", state)
 	}
@@ -123,5 +130,9 @@ func (x *exchange) refuseTo(redirectURI, state string, e *oauthError) {
 
 // refusePage shows an error that must not be sent anywhere.
 func (x *exchange) refusePage(e *oauthError) {
-	x.message(e.status, "This request cannot be answered", e.text, "AADSTS"+strconv.Itoa(e.aadsts))
+	number := ""
+	if x.at.numbered {
+		number = "AADSTS" + strconv.Itoa(e.aadsts)
+	}
+	x.message(e.status, "This request cannot be answered", e.text, number)
 }

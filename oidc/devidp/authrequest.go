@@ -18,14 +18,18 @@ type authRequest struct {
 	prompt      []string
 	loginHint   string
 	maxAge      int // seconds, -1 if not asked for
-	acr         string
+	level       int // index of the level that is asked for, 0 where there are none
 	claims      requestedClaims
+	refreshable bool
+	locale      string // ID-porten
+	resource    string // ID-porten
 }
 
-// grantTo is the grant that this request becomes once somebody has logged in.
-func (a *authRequest) grantTo(who *person) *grant {
+// grantTo is the grant that this request becomes once somebody has logged in at a level.
+func (a *authRequest) grantTo(who *person, acr string) *grant {
 	return &grant{
-		client: a.client, scopes: a.scopes, nonce: a.nonce, maxAge: a.maxAge >= 0, acr: a.acr, claims: a.claims, person: who,
+		client: a.client, scopes: a.scopes, nonce: a.nonce, maxAge: a.maxAge >= 0, acr: acr, claims: a.claims, person: who,
+		refreshable: a.refreshable, locale: a.locale, resource: a.resource,
 	}
 }
 
@@ -52,10 +56,10 @@ func (p *IdP) addressee(q params) (*client, string, *oauthError) {
 }
 
 // authRequest checks everything but the addressee.
-func (p *IdP) authRequest(q params, c *client, redirectURI string) (*authRequest, *oauthError) {
+func (p *IdP) authRequest(x *exchange, q params, c *client, redirectURI string) (*authRequest, *oauthError) {
 	a := &authRequest{
 		client: c, redirectURI: redirectURI, state: q.get("state"), nonce: q.get("nonce"), challenge: q.get("code_challenge"),
-		loginHint: q.get("login_hint"), acr: q.get("acr_values"), maxAge: -1,
+		loginHint: q.get("login_hint"), level: x.at.asked(q.get("acr_values")), maxAge: -1,
 	}
 	if !q.single() {
 		return nil, refuse(9000411)
@@ -66,16 +70,10 @@ func (p *IdP) authRequest(q params, c *client, redirectURI string) (*authRequest
 		}
 	}
 	var err *oauthError
-	if a.claims, err = parseRequestedClaims(q.get("claims")); err != nil {
+	if a.scopes, err = x.at.login.scopes(x.site, q.get("scope")); err != nil {
 		return nil, err
 	}
-	if a.scopes, err = p.parseScope(q.get("scope")); err != nil {
-		return nil, err
-	}
-	if _, err = p.granted(a.scopes); err != nil {
-		if err.aadsts == 65001 {
-			err.code = "consent_required" // OIDC Core §3.1.2.6; invalid_grant is a word of the token endpoint
-		}
+	if err = x.at.login.ask(x.site, a, q); err != nil {
 		return nil, err
 	}
 	return a, nil

@@ -20,82 +20,14 @@ type grant struct {
 	client *client
 	scopes scopes
 	nonce  string
-	maxAge bool // was asked for, so the id token must carry auth_time (OIDC Core §3.1.2.1)
-	acr    string
+	maxAge bool   // was asked for, so the id token must carry auth_time (OIDC Core §3.1.2.1)
+	acr    string // the level that was reached, "" where there are none
 	claims requestedClaims
 	person *person
-}
 
-// idClaims is the id token's claim set. A refreshed one has no nonce, as with Entra ID.
-func (p *IdP) idClaims(x *exchange, g *grant, refreshed bool) map[string]any {
-	claims := p.commonClaims(x, g, g.client.ID)
-	claims["exp"] = x.now.Add(time.Hour).Unix()
-	claims["sid"] = g.person.sid
-	claims["login_hint"] = g.person.loginHint()
-	if g.nonce != "" && !refreshed {
-		claims["nonce"] = g.nonce
-	}
-	if g.maxAge || g.claims.authTime {
-		claims["auth_time"] = g.person.authTime.Unix()
-	}
-	if level := p.level(g); level != "" {
-		claims["acr"] = level
-	}
-	if g.scopes.has("email") && g.person.Email != "" {
-		claims["email"] = g.person.Email
-		if g.person.EmailOwned {
-			claims["xms_edov"] = true
-		}
-	}
-	return merge(claims, g.claims.id, g.person)
-}
-
-// accessClaims is the claim set of an access token for an API that is registered here.
-func (p *IdP) accessClaims(x *exchange, g *grant, api string, scp []string, how AuthMethod, life time.Duration) map[string]any {
-	claims := p.commonClaims(x, g, api)
-	claims["exp"] = x.now.Add(life).Unix()
-	claims["azp"] = g.client.ID
-	claims["azp_name"] = g.client.Name
-	claims["azpacr"] = "2" // a key or a federated credential
-	if how == ClientSecretPost || how == ClientSecretBasic {
-		claims["azpacr"] = "1"
-	}
-	claims["scp"] = strings.Join(scp, " ")
-	return merge(claims, g.claims.access, g.person)
-}
-
-// graphClaims is what is inside a token for Graph. No client has any business with it.
-func (p *IdP) graphClaims(x *exchange, g *grant, scp []string, life time.Duration) map[string]any {
-	return map[string]any{
-		"iss": "https://sts.windows.net/" + p.cfg.TenantID + "/", "aud": "00000003-0000-0000-c000-000000000000",
-		"iat": x.now.Unix(), "nbf": x.now.Unix(), "exp": x.now.Add(life).Unix(), "ver": "1.0",
-		"appid": g.client.ID, "oid": g.person.ObjectID, "tid": p.cfg.TenantID, "sub": g.person.pairwise(p.cfg.TenantID, graphURL),
-		"name": g.person.Name, "upn": g.person.Username, "scp": strings.Join(scp, " "), "uti": p.secret()[:22],
-	}
-}
-
-func (p *IdP) commonClaims(x *exchange, g *grant, audience string) map[string]any {
-	who := g.person
-	claims := map[string]any{
-		"ver": "2.0", "iss": x.issuer(), "aud": audience, "tid": p.cfg.TenantID,
-		"iat": x.now.Unix(), "nbf": x.now.Unix(),
-		"oid": who.ObjectID, "sub": who.pairwise(p.cfg.TenantID, audience),
-		"name": who.Name, "preferred_username": who.Username,
-		"uti": p.secret()[:22], "rh": "1." + p.secret(), "aio": p.secret() + p.secret(),
-	}
-	if who.NAVident != "" {
-		claims["NAVident"] = who.NAVident
-	}
-	switch n := len(who.Groups); {
-	case n > maxGroups: // overage: a pointer in the place of the list
-		claims["_claim_names"] = map[string]any{"groups": "src1"}
-		claims["_claim_sources"] = map[string]any{"src1": map[string]any{
-			"endpoint": "https://graph.windows.net/" + p.cfg.TenantID + "/users/" + who.ObjectID + "/getMemberObjects",
-		}}
-	case n > 0:
-		claims["groups"] = who.Groups
-	}
-	return claims
+	refreshable bool
+	locale      string // ID-porten
+	resource    string // ID-porten: the audience that was asked for, whatever it is
 }
 
 // merge adds what the client asked for by the claims parameter, then the persona's own claims, then what was typed on the login page.
@@ -116,23 +48,30 @@ func merge(claims, asked map[string]any, who *person) map[string]any {
 	return claims
 }
 
-// level is `acr`: the first of the requested ones that is on offer, else the highest, but never more than the person reaches.
-func (p *IdP) level(g *grant) string {
-	offered := p.cfg.ACRValues
-	if len(offered) == 0 {
-		return ""
-	}
-	got := len(offered) - 1
-	for value := range strings.FieldsSeq(g.acr) {
-		if at := slices.Index(offered, value); at >= 0 {
-			got = at
-			break
+// asked is the index of the first requested level that is on offer, else of the highest; 0 where there are none.
+func (at *issuer) asked(acrValues string) int {
+	for value := range strings.FieldsSeq(acrValues) {
+		if i := slices.Index(at.levels, value); i >= 0 {
+			return i
 		}
 	}
-	if most := slices.Index(offered, g.person.ACR); most >= 0 {
-		got = min(got, most)
+	return max(len(at.levels)-1, 0)
+}
+
+// most is the index of the highest level that a person reaches.
+func (at *issuer) most(who Persona) int {
+	if i := slices.Index(at.levels, who.ACR); i >= 0 {
+		return i
 	}
-	return offered[got]
+	return max(len(at.levels)-1, 0)
+}
+
+// acr is the name of a level, "" where there are none.
+func (at *issuer) acr(level int) string {
+	if len(at.levels) == 0 {
+		return ""
+	}
+	return at.levels[level]
 }
 
 // requestedClaims is the part of the claims parameter (OIDC Core §5.5) that Entra ID acts on.

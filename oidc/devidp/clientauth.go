@@ -3,8 +3,8 @@ package devidp
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"net/http"
 	"net/url"
-	"strings"
 )
 
 // authenticate finds out which client is asking (RFC 6749 §2.3). Exactly one method may be used.
@@ -30,13 +30,13 @@ func (p *IdP) authenticate(x *exchange, q params) (*client, AuthMethod, *oauthEr
 		if q.get("client_id") == "" {
 			return nil, "", missing("client_id")
 		}
-		return p.bySecret(q.get("client_id"), q.get("client_secret"), ClientSecretPost)
+		return x.bySecret(q.get("client_id"), q.get("client_secret"), ClientSecretPost)
 	}
 	id, secret, ok := basic(x.r.BasicAuth())
 	if !ok || (q.get("client_id") != "" && q.get("client_id") != id) {
 		return nil, "", refuse(7000215)
 	}
-	return p.bySecret(id, secret, ClientSecretBasic)
+	return x.bySecret(id, secret, ClientSecretBasic)
 }
 
 // basic undoes the form encoding of both halves, which RFC 6749 §2.3.1 asks for and many clients forget.
@@ -46,16 +46,25 @@ func basic(user, password string, ok bool) (id, secret string, _ bool) {
 	return id, secret, ok && errID == nil && errSecret == nil
 }
 
-func (p *IdP) bySecret(id, secret string, how AuthMethod) (*client, AuthMethod, *oauthError) {
-	c, ok := p.client(id)
+func (x *exchange) bySecret(id, secret string, how AuthMethod) (*client, AuthMethod, *oauthError) {
+	c, ok := x.idp.client(id)
 	if !ok {
-		return nil, "", refuse(700016)
+		return nil, "", x.unknownClient()
 	}
 	given := sha256.Sum256([]byte(secret))
 	if same := subtle.ConstantTimeCompare(given[:], c.secret[:]) == 1; !same || !c.may(how) {
 		return nil, "", refuse(7000215)
 	}
 	return c, how, nil
+}
+
+// unknownClient is invalid_client by RFC 6749 §5.2. Entra ID has another word for it.
+func (x *exchange) unknownClient() *oauthError {
+	e := refuse(700016)
+	if !x.at.numbered {
+		e.status, e.code = http.StatusUnauthorized, "invalid_client"
+	}
+	return e
 }
 
 const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -76,7 +85,7 @@ func (p *IdP) byAssertion(x *exchange, q params) (*client, AuthMethod, *oauthErr
 	}
 	c, ok := p.client(id)
 	if !ok {
-		return nil, "", refuse(700016)
+		return nil, "", x.unknownClient()
 	}
 	if len(c.federated) > 0 && c.may(Federated) && text(parsed.claims, "iss") != c.ID {
 		return c, Federated, x.checkFederated(c, raw, parsed)
@@ -84,14 +93,14 @@ func (p *IdP) byAssertion(x *exchange, q params) (*client, AuthMethod, *oauthErr
 	if !c.may(PrivateKeyJWT) {
 		return nil, "", refuse(700027)
 	}
-	return c, PrivateKeyJWT, p.checkAssertion(x, c, raw, parsed)
+	return c, PrivateKeyJWT, x.checkAssertion(c, raw, parsed)
 }
 
-// audiences are the names by which an assertion may mean this provider: the issuer and the endpoint (RFC 7523 §3, RFC 9126 §2).
+// audiences are the names by which an assertion may mean this issuer: the issuer and the endpoint (RFC 7523 §3, RFC 9126 §2).
 func (x *exchange) audiences() []string {
-	names := []string{x.issuer(), x.url(pathToken)}
-	if strings.HasSuffix(x.r.URL.Path, pathPAR) {
-		names = append(names, x.url(pathPAR))
+	names := []string{x.issuer(), x.url(EndpointToken)}
+	if x.r.URL.Path == x.at.paths[EndpointPAR] {
+		names = append(names, x.url(EndpointPAR))
 	}
 	return names
 }

@@ -1,6 +1,7 @@
 package devidp
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -39,7 +40,7 @@ const (
 	PARRequired PARMode = "required"
 )
 
-// Config describes a provider. The zero value is one without clients, good for loopback.
+// Config describes a provider. The zero value is one without clients, good for loopback. Clients are registered with all issuers alike.
 type Config struct {
 	// BaseURL is scheme and host of all addresses, such as "http://idp.localhost:8090". Empty takes it from the Host of each request,
 	// and then answers loopback hosts only.
@@ -54,13 +55,19 @@ type Config struct {
 	TokenLifetime time.Duration
 	// RefreshRotation is one of the Rotate constants.
 	RefreshRotation Rotation
-	// PAR is one of the PAR constants.
+	// PAR is one of the PAR constants, for all issuers at which people log in.
 	PAR PARMode
-	// ACRValues are the levels on offer, lowest first. Entra ID has none, then acr_values is ignored and no token has `acr`. A person gets
+	// ACRValues are the levels on offer at Entra ID, lowest first. Really it has none, then acr_values is ignored and no token has `acr`. A person gets
 	// at most their own level, whatever was asked for: noticing that is the client's job.
 	ACRValues []string
-	// KeyFile is a PEM file with an RSA private key that the user made; empty means a new random key.
+	// KeyFile is a PEM file with RSA private keys that the user made, one for each issuer in the order Entra ID, TokenX, Maskinporten,
+	// ID-porten, or for the first few. The others, and all if it is empty, get new random keys.
 	KeyFile string
+	// TokenXAudience is `aud` of minted tokens of TokenX, a client id such as cluster:namespace:app; empty means [DefaultTokenXAudience].
+	TokenXAudience string
+	// IDPortenAudience is `aud` of minted access tokens of ID-porten; empty means [DefaultIDPortenAudience]. A login chooses its own, by
+	// the parameter resource.
+	IDPortenAudience string
 	// AutoLogin is the ID of a persona that logs in without a page, for tests. A login_hint chooses another one.
 	AutoLogin string
 	// Admin serves the knobs under /_dev/.
@@ -84,6 +91,8 @@ func (c *Config) complete() error {
 	if c.Personas == nil {
 		c.Personas = DefaultPersonas()
 	}
+	c.TokenXAudience = cmp.Or(c.TokenXAudience, DefaultTokenXAudience)
+	c.IDPortenAudience = cmp.Or(c.IDPortenAudience, DefaultIDPortenAudience)
 	if c.Now == nil {
 		c.Now = time.Now
 	}

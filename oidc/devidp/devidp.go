@@ -7,45 +7,31 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 )
 
-// IdP is the provider. It is an [http.Handler] and safe for concurrent use.
+// IdP is the provider: four issuers behind one address. It is an [http.Handler] and safe for concurrent use.
 type IdP struct {
-	cfg    Config
-	pages  *pages
-	keys   *keyRing
-	faults faults
+	cfg     Config
+	pages   *pages
+	issuers map[Issuer]*issuer // all of them, never changed
+	routes  map[string]route   // by path, never changed
+	faults  faults
 
-	mu            sync.Mutex // guards everything below
+	mu            sync.Mutex // guards everything below, and the stores of the issuers
 	clients       map[string]*client
+	firstClient   string // that was registered; minted tokens are for it
 	autoLogin     string
 	tokenLifetime time.Duration
-	alterMetadata func(map[string]any)
+	alterMetadata map[Issuer]func(map[string]any)
 	alterToken    func(*Draft)
 	unmarked      bool // tests only, see HideTestMarker
-
-	flows    *store[*flow]         // logins waiting for a person
-	pushed   *store[*authRequest]  // PAR
-	sessions *store[*ssoSession]   // single sign-on, by cookie value
-	codes    *store[*code]         // redeemed ones stay until they expire, to notice reuse
-	refresh  *store[*refreshToken] // by token
-	jtis     *store[struct{}]      // of client assertions
 }
 
-// Lives and bounds. Twice a code's life is remembered, so that reuse is told from nonsense for a while.
-const (
-	flowLife    = time.Hour
-	pushedLife  = time.Minute
-	sessionLife = 24 * time.Hour
-	codeLife    = time.Minute
-	codeMemory  = 10 * time.Minute
-	refreshLife = 90 * 24 * time.Hour
-)
-
-// New makes a provider, with a new signing key unless the configuration names one. The error names every problem of the configuration.
+// New makes a provider, with new signing keys unless the configuration names some. The error names every problem of the configuration.
 func New(cfg Config) (*IdP, error) {
 	err := cfg.complete()
 	clients := map[string]*client{}
@@ -63,7 +49,7 @@ func New(cfg Config) (*IdP, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configure test provider: %w", err)
 	}
-	keys, err := newKeyRing(cfg.KeyFile)
+	issuers, err := newIssuers(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -71,16 +57,16 @@ func New(cfg Config) (*IdP, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &IdP{
-		cfg: cfg, pages: pages, keys: keys, clients: clients, autoLogin: cfg.AutoLogin, tokenLifetime: cfg.TokenLifetime,
-		faults:   faults{set: map[Endpoint]*Fault{}, seen: map[string]int{}},
-		flows:    newStore[*flow](flowLife, 2048),
-		pushed:   newStore[*authRequest](pushedLife, 2048),
-		sessions: newStore[*ssoSession](sessionLife, 4096),
-		codes:    newStore[*code](codeMemory, 4096),
-		refresh:  newStore[*refreshToken](refreshLife, 16384),
-		jtis:     newStore[struct{}](assertionLife+2*assertionLeeway, 65536),
-	}, nil
+	p := &IdP{
+		cfg: cfg, pages: pages, issuers: issuers, clients: clients, autoLogin: cfg.AutoLogin, tokenLifetime: cfg.TokenLifetime,
+		faults:        faults{set: map[Endpoint]*Fault{}, seen: map[string]int{}},
+		alterMetadata: map[Issuer]func(map[string]any){},
+	}
+	if len(cfg.Clients) > 0 {
+		p.firstClient = cfg.Clients[0].ID
+	}
+	p.routes = p.allRoutes()
+	return p, nil
 }
 
 // ServeHTTP implements [http.Handler].
@@ -90,7 +76,7 @@ func (p *IdP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Pragma", "no-cache")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "same-origin") // no-referrer would make browsers send Origin: null with our own form
-	x := &exchange{idp: p, w: w, r: r, now: p.cfg.Now()}
+	x := &exchange{site: p.seenFrom(Entra, ""), w: w, r: r}
 	base, ok := p.base(r)
 	if !ok {
 		x.message(http.StatusMisdirectedRequest, "Not an address of this provider",
@@ -98,69 +84,54 @@ func (p *IdP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	x.base = base
-	endpoint, serve := p.route(r.URL.Path)
-	if endpoint == "" {
+	to, found := p.routes[r.URL.Path]
+	switch {
+	case found:
+		x.at = to.at
+	case p.cfg.Admin && strings.HasPrefix(r.URL.Path, pathAdmin):
+		to = route{endpoint: EndpointAdmin, serve: p.admin}
+	default:
 		p.stray(x)
 		return
 	}
-	p.faults.count(string(endpoint))
-	p.faults.serve(endpoint, x, serve)
+	p.faults.count(string(to.endpoint))
+	p.faults.serve(to.endpoint, x, to.serve)
 }
 
-// route finds the handler of a path. Addresses are those of Entra ID v2.
-func (p *IdP) route(path string) (Endpoint, func(*exchange)) {
-	tenant := "/" + p.cfg.TenantID
-	switch path {
-	case "/":
-		return EndpointFront, p.front
-	case tenant + pathMetadata:
-		return EndpointMetadata, p.metadata
-	case tenant + pathKeys:
-		return EndpointKeys, p.jwks
-	case tenant + pathAuthorize:
-		return EndpointAuthorize, p.authorize
-	case tenant + pathLogin:
-		return EndpointLogin, p.login
-	case tenant + pathToken:
-		return EndpointToken, p.token
-	case tenant + pathLogout:
-		return EndpointLogout, p.logout
-	case tenant + pathPAR:
-		if p.cfg.PAR != PAROff {
-			return EndpointPAR, p.par
+// pathAdmin is where the knobs are.
+const pathAdmin = "/_dev/"
+
+// route is where a path leads.
+type route struct {
+	at       *issuer
+	endpoint Endpoint // with the issuer's name, as in faults and counts
+	serve    func(*exchange)
+}
+
+func (p *IdP) allRoutes() map[string]route {
+	routes := map[string]route{"/": {p.issuers[Entra], EndpointFront, p.front}}
+	handlers := map[Endpoint]func(*exchange){
+		EndpointMetadata: p.serveMetadata, EndpointKeys: p.jwks, EndpointToken: p.token,
+		EndpointAuthorize: p.authorize, EndpointLogin: p.login, EndpointLogout: p.logout, EndpointPAR: p.par,
+	}
+	for _, at := range p.issuers {
+		for endpoint, path := range at.paths {
+			if endpoint != EndpointPAR || p.cfg.PAR != PAROff {
+				routes[path] = route{at, endpoint.Of(at.name), handlers[endpoint]}
+			}
 		}
 	}
-	if p.cfg.Admin && strings.HasPrefix(path, pathAdmin) {
-		return EndpointAdmin, p.admin
-	}
-	return "", nil
+	return routes
 }
-
-// Paths below the tenant, and of the knobs.
-const (
-	pathMetadata  = "/v2.0/.well-known/openid-configuration"
-	pathKeys      = "/discovery/v2.0/keys"
-	pathAuthorize = "/oauth2/v2.0/authorize"
-	pathLogin     = "/login"
-	pathToken     = "/oauth2/v2.0/token"
-	pathLogout    = "/oauth2/v2.0/logout"
-	pathPAR       = "/oauth2/v2.0/par"
-	pathAdmin     = "/_dev/"
-)
 
 // stray answers what is no endpoint: another tenant as Entra ID would, anything else with 404.
 func (p *IdP) stray(x *exchange) {
-	tenant, rest, _ := strings.Cut(strings.TrimPrefix(x.r.URL.Path, "/"), "/")
-	if tenant != p.cfg.TenantID && p.endpointOfAnyTenant("/"+rest) {
+	_, rest, _ := strings.Cut(strings.TrimPrefix(x.r.URL.Path, "/"), "/")
+	if _, known := p.routes["/"+p.cfg.TenantID+"/"+rest]; known {
 		x.fail(refuse(90002))
 		return
 	}
 	x.message(http.StatusNotFound, "Nothing here", "The test provider has no page at this address.", "")
-}
-
-func (p *IdP) endpointOfAnyTenant(rest string) bool {
-	endpoint, _ := p.route("/" + p.cfg.TenantID + rest)
-	return endpoint != ""
 }
 
 // base is scheme and host of the provider's addresses, as this request sees them.
@@ -181,8 +152,11 @@ func (p *IdP) base(r *http.Request) (string, bool) {
 func (p *IdP) secret() string { return base64.RawURLEncoding.EncodeToString(p.random(32)) }
 
 // guid is a random UUID, as Entra ID uses for anything that needs a name.
-func (p *IdP) guid() string {
-	b := p.random(16)
+func (p *IdP) guid() string { return formatUUID(p.random(16)) }
+
+// formatUUID writes 16 bytes as a UUID of version 4.
+func formatUUID(raw []byte) string {
+	b := slices.Clone(raw)
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }

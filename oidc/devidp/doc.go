@@ -1,13 +1,21 @@
-// Package devidp is a test identity provider with the manners of Entra ID: an http.Handler with realistic addresses, claims, errors and
-// a login page on which one chooses a made-up person. `postern idp` and `postern demo` serve it, and the tests of the other rooms log
-// in with it.
+// Package devidp is a test identity provider with the manners of Entra ID, TokenX, Maskinporten and ID-porten: an http.Handler with realistic
+// addresses, claims, errors and a login page on which one chooses a made-up person. `postern idp` and `postern demo` serve it, and the tests
+// of the other rooms log in with it and have it mint tokens.
 //
 // # What it owns
 //
 // Authorization code flow with PKCE, PAR (RFC 9126), `iss` in responses (RFC 9207), refresh tokens in three temperaments, client
 // authentication by private key, secret and federated credential, end of session with front-channel notices, and the knobs with
 // which a test or a person breaks it on purpose. It is strict where real providers are strict (redirect addresses, PKCE, one use of
-// codes and assertions, audience and lifetime of assertions), so that a client that works here has been held to something.
+// codes and assertions, audience and lifetime of assertions), so that a client that works here has been held to something. People log in at
+// Entra ID and ID-porten. The token endpoints of TokenX and Maskinporten have no grants yet and answer unsupported_grant_type: their tokens are
+// minted, as is any token that a test wants to see refused ([IdP.Mint]).
+//
+// # Issuers
+//
+// Four issuers share one handler. Each has addresses, signing keys and stores of its own (issuer.go), so that nothing of one is worth anything
+// at another. What tells them apart is a profile, one profile_*.go each; the flows are one code that asks the profile of the issuer it
+// was called at.
 //
 // # What it does not own
 //

@@ -18,8 +18,13 @@ type oauthError struct {
 
 func (e *oauthError) Error() string { return fmt.Sprintf("%s (AADSTS%d)", e.code, e.aadsts) }
 
-// description is the text without the trace, which is added where it is written.
-func (e *oauthError) description() string { return fmt.Sprintf("AADSTS%d: %s", e.aadsts, e.text) }
+// describe is the text as the issuer words it, without the trace, which is added where it is written.
+func (s site) describe(e *oauthError) string {
+	if !s.at.numbered {
+		return e.text
+	}
+	return fmt.Sprintf("AADSTS%d: %s", e.aadsts, e.text)
+}
 
 type entry struct {
 	status int

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -17,18 +16,12 @@ const (
 	maxBody  = 64 << 10 // bytes of a request body
 )
 
-// exchange is one request and its answer.
+// exchange is one request to an issuer, and its answer.
 type exchange struct {
-	idp  *IdP
-	w    http.ResponseWriter
-	r    *http.Request
-	base string // scheme and host of the provider as this request sees it
-	now  time.Time
+	site
+	w http.ResponseWriter
+	r *http.Request
 }
-
-func (x *exchange) url(path string) string { return x.base + "/" + x.idp.cfg.TenantID + path }
-
-func (x *exchange) issuer() string { return x.url("/v2.0") }
 
 // allow answers 405 unless the method is one of these; GET covers HEAD.
 func (x *exchange) allow(methods ...string) bool {
@@ -118,16 +111,14 @@ func (x *exchange) json(status int, body any) {
 	_, _ = x.w.Write(raw)
 }
 
-// fail writes an error of the token endpoint and its kind (RFC 6749 §5.2) in Entra ID's shape.
+// fail writes an error of the token endpoint and its kind (RFC 6749 §5.2), at Entra ID in its shape.
 func (x *exchange) fail(e *oauthError) {
-	trace, correlation, at := x.idp.guid(), x.idp.guid(), x.now.UTC().Format("2006-01-02 15:04:05Z")
-	body := map[string]any{
-		"error":             e.code,
-		"error_description": e.description() + " Trace ID: " + trace + " Correlation ID: " + correlation + " Timestamp: " + at,
-		"error_codes":       []int{e.aadsts},
-		"timestamp":         at,
-		"trace_id":          trace,
-		"correlation_id":    correlation,
+	body := map[string]any{"error": e.code, "error_description": x.describe(e)}
+	if x.at.numbered {
+		trace, correlation, at := x.idp.guid(), x.idp.guid(), x.now.UTC().Format("2006-01-02 15:04:05Z")
+		body["error_description"] = x.describe(e) + " Trace ID: " + trace + " Correlation ID: " + correlation + " Timestamp: " + at
+		body["error_codes"], body["timestamp"] = []int{e.aadsts}, at
+		body["trace_id"], body["correlation_id"] = trace, correlation
 	}
 	if e.suberror != "" {
 		body["suberror"] = e.suberror

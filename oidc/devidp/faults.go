@@ -24,7 +24,15 @@ const (
 	EndpointAdmin     Endpoint = "admin" // cannot be broken
 )
 
-// Fault makes an endpoint misbehave. With a latency alone it is slow and right; with Status, Body or Drop its answer is another.
+// Of is the same endpoint of another issuer, such as "tokenx/keys". The bare names are those of Entra ID.
+func (e Endpoint) Of(i Issuer) Endpoint {
+	if i == Entra || i == "" {
+		return e
+	}
+	return Endpoint(i) + "/" + e
+}
+
+// Fault makes an endpoint misbehave. With a latency alone it is slow and right; with Status, Body, Drop or Truncate its answer is another.
 type Fault struct {
 	Latency     time.Duration // before anything else; ends early when the caller goes away
 	Status      int           // 0 with a Body means 200
@@ -32,6 +40,7 @@ type Fault struct {
 	ContentType string        // empty means HTML, which is what a broken proxy in between sends
 	RetryAfter  time.Duration // in whole seconds
 	Drop        bool          // close the connection without an answer
+	Truncate    bool          // the right answer, of which the second half is missing
 	After       bool          // do the work first and then lose the answer: the code is spent, the refresh token is rotated
 	Times       int           // how many requests; 0 means until it is cleared
 }
@@ -47,6 +56,7 @@ type faults struct {
 }
 
 type plannedError struct {
+	issuer    Issuer
 	grantType string
 	err       oauthError
 	times     int
@@ -80,12 +90,12 @@ func (f *faults) draw(e Endpoint) (Fault, bool) {
 	return *fault, true
 }
 
-// tokenError takes one helping of the first planned error for a grant type.
-func (f *faults) tokenError(grantType string) *oauthError {
+// tokenError takes one helping of the first planned error for a grant type of an issuer.
+func (f *faults) tokenError(at Issuer, grantType string) *oauthError {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for i, planned := range f.tokens {
-		if planned.grantType != "" && planned.grantType != grantType {
+		if planned.issuer != at || (planned.grantType != "" && planned.grantType != grantType) {
 			continue
 		}
 		if planned.times == 1 {
@@ -113,6 +123,10 @@ func (f *faults) serve(e Endpoint, x *exchange, serve func(*exchange)) {
 		case <-x.r.Context().Done():
 		}
 		x.now = x.idp.cfg.Now()
+	}
+	if fault.Truncate {
+		half(x, serve)
+		return
 	}
 	if !fault.Drop && !fault.answers() {
 		serve(x)
@@ -142,6 +156,26 @@ func (f Fault) write(w http.ResponseWriter) {
 		w.WriteHeader(f.Status)
 	}
 	_, _ = w.Write([]byte(f.Body))
+}
+
+// half serves the right answer and leaves out the second half of the body.
+func half(x *exchange, serve func(*exchange)) {
+	whole := &kept{ResponseWriter: x.w}
+	cut := *x
+	cut.w = whole
+	serve(&cut)
+	_, _ = x.w.Write(whole.body[:len(whole.body)/2])
+}
+
+// kept holds a body back. The status is written by the time that it ends.
+type kept struct {
+	http.ResponseWriter
+	body []byte
+}
+
+func (k *kept) Write(b []byte) (int, error) {
+	k.body = append(k.body, b...)
+	return len(b), nil
 }
 
 // discard is an answer that never arrives.

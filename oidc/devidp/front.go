@@ -7,11 +7,14 @@ import (
 )
 
 type frontView struct {
-	Issuer, Metadata, Tenant string
-	Clients                  []frontClient
-	Personas                 []personaView
-	Admin                    bool
+	Issuers  []frontIssuer
+	Tenant   string
+	Clients  []frontClient
+	Personas []personaView
+	Admin    bool
 }
+
+type frontIssuer struct{ Title, Issuer, Metadata string }
 
 type frontClient struct {
 	ID, Name, Methods string
@@ -23,7 +26,11 @@ func (p *IdP) front(x *exchange) {
 	if !x.allow(http.MethodGet) {
 		return
 	}
-	view := frontView{Issuer: x.issuer(), Metadata: x.url(pathMetadata), Tenant: p.cfg.TenantID, Admin: p.cfg.Admin}
+	view := frontView{Tenant: p.cfg.TenantID, Admin: p.cfg.Admin}
+	for _, name := range allIssuers() {
+		s := x.of(name)
+		view.Issuers = append(view.Issuers, frontIssuer{s.at.title, s.issuer(), s.url(EndpointMetadata)})
+	}
 	p.mu.Lock()
 	for _, c := range p.clients {
 		methods := make([]string, 0, len(c.AuthMethods))
@@ -35,7 +42,7 @@ func (p *IdP) front(x *exchange) {
 	p.mu.Unlock()
 	slices.SortFunc(view.Clients, func(a, b frontClient) int { return strings.Compare(a.ID, b.ID) })
 	for i, who := range p.cfg.Personas {
-		view.Personas = append(view.Personas, personaView{Persona: who, Initials: initials(who.Name), Hue: i % 8})
+		view.Personas = append(view.Personas, viewOf(who, i))
 	}
 	x.page(http.StatusOK, pageFront, view, policy{})
 }

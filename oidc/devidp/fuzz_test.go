@@ -68,6 +68,68 @@ func FuzzAuthorizeQuery(f *testing.F) {
 	})
 }
 
+func FuzzIDPortenAuthorizeQuery(f *testing.F) {
+	f.Add(idporten().Encode())
+	f.Add(idporten("acr_values", "idporten-loa-high idporten-loa-low", "ui_locales", "nn  se").Encode())
+	f.Add(idporten("resource", "https://app.example/%00#").Encode())
+	f.Add(idporten("resource", "urn:x", "acr_values", "\xff").Encode())
+	f.Add(idporten("redirect_uri", "//evil.example", "scope", "nav:a/b \"").Encode())
+	idp := fuzzed(f)
+	must(f, idp.SetAutoLogin("bjorn"))
+	at := func(method, path, query, form string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest(method, "http://localhost/idporten/"+path, strings.NewReader(form))
+		r.URL.RawQuery = query
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		answer := httptest.NewRecorder()
+		idp.ServeHTTP(answer, r)
+		return answer
+	}
+	f.Fuzz(func(t *testing.T, query string) {
+		answer := at(http.MethodGet, "authorize", query, "")
+		goesOnlyTo(t, answer, redirect, "http://localhost/idporten/login")
+		location, err := answer.Result().Location()
+		if err != nil || location.Query().Get("code") == "" {
+			return
+		}
+		asked, err := url.ParseQuery(query)
+		must(t, err)
+		if len(asked["resource"]) > 1 || len(asked["acr_values"]) > 1 {
+			t.Error("a doubled parameter was taken")
+		}
+		redeemed := at(http.MethodPost, "token", "", codeForm(location.Query().Get("code")).Encode())
+		if asked.Get("code_challenge") == challenge && redeemed.Code != http.StatusOK {
+			t.Errorf("a request that was accepted cannot be answered: %d %s", redeemed.Code, redeemed.Body)
+		}
+	})
+}
+
+func FuzzMint(f *testing.F) {
+	f.Add("mint", "", `{"profile":"tokenx","claims":{"aud":["a"],"pid":null},"header":{"kid":1},"exp_in":-9223372036854775808}`)
+	f.Add("mint", "", `{"raw_payload":"{\"a\":1,\"a\":2}","alg":"none","bad_signature":true}`)
+	f.Add("mint", "", `{"alg":"ES256","key":"withdrawn"}{}`)
+	f.Add("token/entra-user", "groups=a&groups=b&NAVident=&exp=1e9&persona=%00", "")
+	f.Add("token/idporten", "acr=%ff&&=&;&%zz", "")
+	idp, err := devidp.New(devidp.Config{KeyFile: keyFile, Admin: true})
+	must(f, err)
+	f.Fuzz(func(t *testing.T, path, query, in string) {
+		method := http.MethodPost
+		if strings.HasPrefix(path, "token/") {
+			method = http.MethodGet
+		}
+		r := httptest.NewRequest(method, "http://localhost/", strings.NewReader(in))
+		r.URL.Path, r.URL.RawQuery = "/_dev/"+path, query
+		r.Header.Set("Content-Type", "application/json")
+		answer := httptest.NewRecorder()
+		idp.ServeHTTP(answer, r)
+		if answer.Code >= 500 || answer.Header().Get("Location") != "" {
+			t.Errorf("status %d", answer.Code)
+		}
+		if answer.Code == http.StatusOK && method == http.MethodGet && strings.Count(answer.Body.String(), ".") != 2 {
+			t.Errorf("no token: %s", answer.Body)
+		}
+	})
+}
+
 func FuzzTokenForm(f *testing.F) {
 	f.Add(codeForm("x").Encode(), "")
 	f.Add(refreshForm("x").Encode(), "")
@@ -89,7 +151,9 @@ func FuzzTokenForm(f *testing.F) {
 
 func FuzzIDTokenHint(f *testing.F) {
 	idp := fuzzed(f)
-	good, err := idp.Mint(nil, map[string]any{"iss": "http://localhost/" + devidp.DefaultTenantID + "/v2.0", "aud": clientID, "sid": "s"})
+	good, err := idp.Mint(devidp.MintRequest{Claims: map[string]any{
+		"iss": "http://localhost/" + devidp.DefaultTenantID + "/v2.0", "aud": clientID, "sid": "s",
+	}})
 	must(f, err)
 	f.Add(good, signedOut)
 	f.Add("e30.e30.", "http://evil.example/")

@@ -17,7 +17,7 @@ func (p *IdP) redeemCode(x *exchange, q params, c *client, how AuthMethod) (map[
 		return nil, missing("code")
 	}
 	p.mu.Lock()
-	held, ok := p.codes.get(q.get("code"), x.now)
+	held, ok := x.at.codes.get(q.get("code"), x.now)
 	var (
 		refused *oauthError
 		refresh string
@@ -36,9 +36,9 @@ func (p *IdP) redeemCode(x *exchange, q params, c *client, how AuthMethod) (map[
 		refused = refuse(501481)
 	default:
 		held.family = &family{grant: held.grant}
-		if held.grant.scopes.has("offline_access") {
+		if held.grant.refreshable {
 			refresh = p.newRefreshToken()
-			p.refresh.put(refresh, &refreshToken{family: held.family}, x.now)
+			x.at.refresh.put(refresh, &refreshToken{family: held.family}, x.now)
 		}
 	}
 	p.mu.Unlock()

@@ -25,7 +25,7 @@ func (p *IdP) redeemRefreshToken(x *exchange, q params, c *client, how AuthMetho
 	asked, named := scopes{}, q.get("scope") != ""
 	if named {
 		var refused *oauthError
-		if asked, refused = p.parseScope(q.get("scope")); refused != nil {
+		if asked, refused = x.at.login.scopes(x.site, q.get("scope")); refused != nil {
 			return nil, refused
 		}
 	}
@@ -53,7 +53,7 @@ func (p *IdP) redeemRefreshToken(x *exchange, q params, c *client, how AuthMetho
 func (p *IdP) rotate(x *exchange, given, next string, c *client, may func(*family) *oauthError) (*family, *oauthError) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	held, ok := p.refresh.get(given, x.now)
+	held, ok := x.at.refresh.get(given, x.now)
 	switch {
 	case !ok:
 		return nil, refuse(70008)
@@ -70,7 +70,7 @@ func (p *IdP) rotate(x *exchange, given, next string, c *client, may func(*famil
 	}
 	if next != "" {
 		held.rotated = true
-		p.refresh.put(next, &refreshToken{family: held.family}, x.now)
+		x.at.refresh.put(next, &refreshToken{family: held.family}, x.now)
 	}
 	return held.family, nil
 }

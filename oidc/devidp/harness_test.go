@@ -41,7 +41,7 @@ const (
 	ownScope  = "openid offline_access api://" + clientID + "/.default"
 )
 
-var keyFile string // one signing key for most tests: making one takes a while
+var keyFile string // the same signing keys for most tests: making them takes a while
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
@@ -51,13 +51,16 @@ func run(m *testing.M) int {
 		panic(err)
 	}
 	defer os.RemoveAll(dir)
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		panic(err)
+	var file []byte
+	for range 4 { // one for each issuer
+		key, err := rsa.GenerateKey(rand.Reader, 2048)
+		if err != nil {
+			panic(err)
+		}
+		file = append(file, pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})...)
 	}
 	keyFile = filepath.Join(dir, "key.pem")
-	block := &pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}
-	if err := os.WriteFile(keyFile, pem.EncodeToMemory(block), 0o600); err != nil {
+	if err := os.WriteFile(keyFile, file, 0o600); err != nil {
 		panic(err)
 	}
 	return m.Run()
@@ -250,7 +253,12 @@ func (a answer) code() int {
 
 func (w *world) post(path string, form url.Values, change ...func(*http.Request)) answer {
 	w.Helper()
-	r, err := http.NewRequest(http.MethodPost, w.url(path), strings.NewReader(form.Encode()))
+	return w.postTo(w.url(path), form, change...)
+}
+
+func (w *world) postTo(to string, form url.Values, change ...func(*http.Request)) answer {
+	w.Helper()
+	r, err := http.NewRequest(http.MethodPost, to, strings.NewReader(form.Encode()))
 	must(w, err)
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	for _, f := range change {
@@ -261,7 +269,7 @@ func (w *world) post(path string, form url.Values, change ...func(*http.Request)
 	defer response.Body.Close()
 	a := answer{status: response.StatusCode, header: response.Header}
 	if err := json.NewDecoder(response.Body).Decode(&a.body); err != nil {
-		w.Fatalf("%s answered %d without JSON: %v", path, response.StatusCode, err)
+		w.Fatalf("%s answered %d without JSON: %v", r.URL.Path, response.StatusCode, err)
 	}
 	return a
 }

@@ -86,14 +86,31 @@ func TestDefaultPersonasAreSound(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
 	for _, who := range DefaultPersonas() {
-		for _, unique := range []string{who.ID, who.ObjectID, who.Username, who.NAVident} {
+		for _, unique := range []string{who.ID, who.ObjectID, who.Username, who.NAVident, who.PID} {
 			if unique != "" && seen[unique] {
 				t.Errorf("%s is there twice", unique)
 			}
 			seen[unique] = true
 		}
-		if who.Name == "" || who.Description == "" || !guid.MatchString(who.ObjectID) {
+		if who.Name == "" || who.Description == "" || (who.PID == "" && !guid.MatchString(who.ObjectID)) {
 			t.Errorf("%s is incomplete", who.ID)
 		}
+		if who.PID != "" && (!identityNumber.MatchString(who.PID) || !checks(who.PID)) {
+			t.Errorf("%s: %s is no synthetic national identity number", who.ID, who.PID)
+		}
 	}
+}
+
+// checks says whether both check digits of a national identity number are right.
+func checks(pid string) bool {
+	for _, weights := range [][]int{{3, 7, 6, 1, 8, 9, 4, 5, 2, 1}, {5, 4, 3, 2, 7, 6, 5, 4, 3, 2, 1}} {
+		sum := 0
+		for i, weight := range weights {
+			sum += weight * int(pid[i]-'0')
+		}
+		if sum%11 != 0 {
+			return false
+		}
+	}
+	return true
 }

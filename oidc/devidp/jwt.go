@@ -1,80 +1,71 @@
 package devidp
 
 import (
-	"crypto"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 )
 
 // Draft is a token before it is signed. A hook set with [IdP.AlterTokens] may change it in any way.
 type Draft struct {
+	Issuer       Issuer
 	Kind         string // "id_token", "access_token", or "minted"
 	Header       map[string]any
 	Claims       map[string]any
 	BadSignature bool // sign something else
 }
 
-// sign writes a JWS in compact form (RFC 7515 §7.1). The payload is encoded by encoding/json and signed as bytes, so that a member
-// name with quotes stays a name.
-func (p *IdP) sign(d Draft) (string, error) {
-	key := p.keys.signer()
+// sign writes a JWS with the newest key of the issuer.
+func (s site) sign(d Draft) (string, error) {
+	key, err := s.at.keys.signer()
+	if err != nil {
+		return "", err
+	}
+	return s.signBy(key, "RS256", "", &d)
+}
+
+// signBy writes a JWS in compact form (RFC 7515 §7.1). The payload is encoded by encoding/json and signed as bytes, so that a member
+// name with quotes stays a name; a raw one takes the place of the claims. The draft is left as it was signed.
+func (s site) signBy(key *signingKey, alg, raw string, d *Draft) (string, error) {
+	d.Issuer = s.at.name
 	if d.Header == nil {
 		d.Header = map[string]any{}
 	}
-	for name, value := range map[string]any{"typ": "JWT", "alg": "RS256", "kid": key.kid} {
+	for name, value := range map[string]any{"typ": "JWT", "alg": alg, "kid": key.kid} {
 		if _, given := d.Header[name]; !given {
 			d.Header[name] = value
 		}
 	}
-	p.mu.Lock()
-	alter := p.alterToken
-	p.mu.Unlock()
+	s.idp.mu.Lock()
+	alter := s.idp.alterToken
+	s.idp.mu.Unlock()
 	if alter != nil {
-		alter(&d)
+		alter(d)
 	}
+	maps.DeleteFunc(d.Header, func(_ string, value any) bool { return value == nil })
 	header, err := json.Marshal(d.Header)
 	if err != nil {
 		return "", fmt.Errorf("encode token header: %w", err)
 	}
-	claims, err := json.Marshal(d.Claims)
-	if err != nil {
-		return "", fmt.Errorf("encode token claims: %w", err)
+	payload := []byte(raw)
+	if raw == "" {
+		if payload, err = json.Marshal(d.Claims); err != nil {
+			return "", fmt.Errorf("encode token claims: %w", err)
+		}
 	}
-	input := base64.RawURLEncoding.EncodeToString(header) + "." + base64.RawURLEncoding.EncodeToString(claims)
-	digest := sha256.Sum256([]byte(input))
+	input := base64.RawURLEncoding.EncodeToString(header) + "." + base64.RawURLEncoding.EncodeToString(payload)
+	signed := []byte(input)
 	if d.BadSignature {
-		digest[0] ^= 1
+		signed = append(signed, '!')
 	}
-	signature, err := rsa.SignPKCS1v15(rand.Reader, key.private, crypto.SHA256, digest[:])
-	if err != nil {
-		return "", fmt.Errorf("sign token: %w", err)
-	}
-	return input + "." + base64.RawURLEncoding.EncodeToString(signature), nil
-}
-
-// signForGraph signs as Entra ID does for Graph: over a header whose nonce is hashed, but sent with the nonce itself. So nobody but
-// Graph can verify the token, and a client has to treat it as opaque.
-func (p *IdP) signForGraph(claims map[string]any) (string, error) {
-	nonce := p.secret()
-	hashed := sha256.Sum256([]byte(nonce))
-	token, err := p.sign(Draft{Kind: "access_token", Claims: claims, Header: map[string]any{
-		"nonce": base64.RawURLEncoding.EncodeToString(hashed[:]),
-	}})
+	signature, err := signature(alg, key, signed)
 	if err != nil {
 		return "", err
 	}
-	_, rest, _ := strings.Cut(token, ".")
-	header, err := json.Marshal(map[string]any{"typ": "JWT", "alg": "RS256", "kid": p.keys.signer().kid, "nonce": nonce})
-	if err != nil {
-		return "", fmt.Errorf("encode token header: %w", err)
-	}
-	return base64.RawURLEncoding.EncodeToString(header) + "." + rest, nil
+	return input + "." + base64.RawURLEncoding.EncodeToString(signature), nil
 }
 
 const maxToken = 64 << 10

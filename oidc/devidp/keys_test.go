@@ -105,7 +105,7 @@ func TestAlteredAndMintedTokens(t *testing.T) {
 	w.idp.AlterTokens(nil)
 	// A member name that tries to be more than a name (S-20) arrives as a name.
 	hostile := `x":1,"kind":"app","aud":"other-app","y`
-	raw, err := w.idp.Mint(map[string]any{"typ": "logout+jwt"}, map[string]any{"kind": "user", hostile: "z"})
+	raw, err := w.idp.Mint(devidp.MintRequest{Header: map[string]any{"typ": "logout+jwt"}, Claims: map[string]any{"kind": "user", hostile: "z"}})
 	must(t, err)
 	if got := w.verified(raw); got["kind"] != "user" || got["aud"] != nil || got[hostile] != "z" {
 		t.Errorf("minted %v", got)

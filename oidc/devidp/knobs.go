@@ -3,35 +3,44 @@ package devidp
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"time"
 )
 
-// RotateKeys signs with a new key from now on. The old ones stay published, up to four; see [IdP.WithdrawKeys].
-func (p *IdP) RotateKeys() error {
-	key, err := generateKey()
-	if err != nil {
-		return err
+// RotateKeys signs with a new key from now on, at these issuers; without any, at Entra ID. The old ones stay published, up to four; see
+// [IdP.WithdrawKeys].
+func (p *IdP) RotateKeys(of ...Issuer) error {
+	for _, at := range p.chosen(of) {
+		if err := at.keys.rotate(); err != nil {
+			return err
+		}
 	}
-	p.keys.add(key)
 	return nil
 }
 
-// WithdrawKeys takes every key out of the key set but the one that signs. After [IdP.RotateKeys] it is an emergency rollover.
-func (p *IdP) WithdrawKeys() { p.keys.keepSigner() }
+// WithdrawKeys takes every key out of the key set but the one that signs, at these issuers; without any, at Entra ID. After
+// [IdP.RotateKeys] it is an emergency rollover.
+func (p *IdP) WithdrawKeys(of ...Issuer) {
+	for _, at := range p.chosen(of) {
+		at.keys.keepSigner()
+	}
+}
 
-// KeyIDs are the published keys; the last one signs.
-func (p *IdP) KeyIDs() []string {
-	p.keys.mu.RLock()
-	defer p.keys.mu.RUnlock()
-	ids := make([]string, 0, len(p.keys.published))
-	for _, key := range p.keys.published {
-		ids = append(ids, key.kid)
+// KeyIDs are the published RSA keys of these issuers, without any those of Entra ID; the last one of each signs.
+func (p *IdP) KeyIDs(of ...Issuer) []string {
+	ids := []string{}
+	for _, at := range p.chosen(of) {
+		keys, err := at.keys.keys()
+		if err != nil {
+			p.cfg.Log.Error("test provider: make key", "error", err)
+		}
+		for _, key := range keys {
+			ids = append(ids, key.kid)
+		}
 	}
 	return ids
 }
 
-// SetFault breaks an endpoint, in place of what was wrong with it before.
+// SetFault breaks an endpoint, in place of what was wrong with it before. Those of other issuers than Entra ID are named by [Endpoint.Of].
 func (p *IdP) SetFault(e Endpoint, f Fault) {
 	p.faults.mu.Lock()
 	defer p.faults.mu.Unlock()
@@ -46,11 +55,13 @@ func (p *IdP) ClearFaults() {
 	p.faults.tokens = nil
 }
 
-// Counts is how many requests each endpoint has seen. The token endpoint is also counted by grant: "token/refresh_token".
+// Counts is how many requests each endpoint has seen, such as "keys" (of Entra ID) and "tokenx/keys". The token endpoint is also counted by
+// grant: "token/refresh_token", "idporten/token/refresh_token".
 func (p *IdP) Counts() map[string]int { return p.faults.counts() }
 
 // TokenError is a refusal to come of the token endpoint, after the client has proved who it is.
 type TokenError struct {
+	Issuer      Issuer // empty means Entra ID; TokenX and Maskinporten have no grants that could fail
 	GrantType   string // empty means any
 	AADSTS      int    // the code; status, error and text follow from it if it is a known one
 	Error       string // RFC 6749 error code, if another
@@ -68,31 +79,33 @@ func (p *IdP) FailToken(e TokenError) {
 	err.suberror, err.claims = e.Suberror, e.Claims
 	p.faults.mu.Lock()
 	defer p.faults.mu.Unlock()
-	p.faults.tokens = append(p.faults.tokens, &plannedError{e.GrantType, *err, max(e.Times, 1)})
+	p.faults.tokens = append(p.faults.tokens, &plannedError{cmp.Or(e.Issuer, Entra), e.GrantType, *err, max(e.Times, 1)})
 }
 
 // RevokeRefreshTokens makes all refresh tokens of a person useless, as an administrator would, and returns how many there were. The person
-// is named as in login_hint; "" means everybody.
-func (p *IdP) RevokeRefreshTokens(person string) (n int) {
+// is named as in login_hint; "" means everybody. It is done at these issuers; without any, at Entra ID.
+func (p *IdP) RevokeRefreshTokens(person string, of ...Issuer) (n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.refresh.each(func(_ string, t *refreshToken) {
-		if person == "" || t.family.grant.person.answersTo(person) {
-			t.family.revoked = true
-			n++
-		}
-	})
+	for _, at := range p.chosen(of) {
+		at.refresh.each(func(_ string, t *refreshToken) {
+			if person == "" || t.family.grant.person.answersTo(person) {
+				t.family.revoked = true
+				n++
+			}
+		})
+	}
 	return n
 }
 
-// SetTokenLifetime changes the life of access tokens that are issued from now on, at least a second.
+// SetTokenLifetime changes the life of access tokens that logins bring from now on, at least a second.
 func (p *IdP) SetTokenLifetime(life time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.tokenLifetime = max(life, time.Second)
 }
 
-// SetAutoLogin makes a persona log in without a page from now on; "" brings the page back.
+// SetAutoLogin makes a persona log in without a page from now on, at the issuers that know them; "" brings the page back.
 func (p *IdP) SetAutoLogin(persona string) error {
 	if _, ok := p.persona(persona); !ok && persona != "" {
 		return fmt.Errorf("set automatic login: no persona %q", persona)
@@ -112,15 +125,18 @@ func (p *IdP) SetClient(cfg ClientConfig) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.clients[c.ID] = c
+	p.firstClient = cmp.Or(p.firstClient, c.ID)
 	return nil
 }
 
-// AlterMetadata lets a test change the metadata before it is served; nil ends that. The function must be safe for concurrent use. It
-// cannot remove the mark of the test provider.
-func (p *IdP) AlterMetadata(change func(metadata map[string]any)) {
+// AlterMetadata lets a test change the metadata of these issuers (without any: of Entra ID) before it is served; nil ends that. The function
+// must be safe for concurrent use. It cannot remove the mark of the test provider.
+func (p *IdP) AlterMetadata(change func(metadata map[string]any), of ...Issuer) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.alterMetadata = change
+	for _, at := range p.chosen(of) {
+		p.alterMetadata[at.name] = change
+	}
 }
 
 // AlterTokens lets a test change each token before it is signed, to see a client refuse it; nil ends that. The function must be safe for
@@ -129,12 +145,6 @@ func (p *IdP) AlterTokens(change func(*Draft)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.alterToken = change
-}
-
-// Mint signs any claims with the key of the moment. Of the header "typ", "alg" and "kid" are filled in where missing; the signature is
-// always RS256.
-func (p *IdP) Mint(header, claims map[string]any) (string, error) {
-	return p.sign(Draft{Kind: "minted", Header: maps.Clone(header), Claims: claims})
 }
 
 // TestOnly is met by *testing.T and its kin, and by nothing that a program has at hand.

@@ -10,6 +10,10 @@ type flow struct{ request *authRequest }
 
 // loginView is what the login page shows.
 type loginView struct {
+	At       string // name of the issuer
+	Citizens bool   // show national identity numbers and levels in place of groups
+	Level    string // that the login is for, "" where there are none
+	Example  string // of free claims
 	Action   string
 	Flow     string
 	App      string
@@ -24,6 +28,7 @@ type personaView struct {
 	Persona
 	Initials string
 	Hue      int
+	AtMost   string // level, in short
 	SignedIn bool
 	Hinted   bool
 }
@@ -43,7 +48,7 @@ func (p *IdP) login(x *exchange) {
 		return
 	}
 	p.mu.Lock()
-	waiting, found := p.flows.get(q.get("flow"), x.now)
+	waiting, found := x.at.flows.get(q.get("flow"), x.now)
 	p.mu.Unlock()
 	if !found {
 		x.message(http.StatusBadRequest, "This login is over",
@@ -58,7 +63,7 @@ func (p *IdP) login(x *exchange) {
 }
 
 func (p *IdP) choose(x *exchange, q params, a *authRequest) {
-	who, known := p.persona(q.get("persona"))
+	who, known := x.persona(q.get("persona"))
 	extra, err := parseFreeClaims(q.get("claims"))
 	cancelled := q.get("cancel") != ""
 	switch {
@@ -71,7 +76,7 @@ func (p *IdP) choose(x *exchange, q params, a *authRequest) {
 		return
 	}
 	p.mu.Lock()
-	_, still := p.flows.take(q.get("flow"), x.now)
+	_, still := x.at.flows.take(q.get("flow"), x.now)
 	p.mu.Unlock()
 	if !still { // a double click: the other request goes on
 		x.message(http.StatusConflict, "This login is over", "It has just been answered.", "")
@@ -82,42 +87,49 @@ func (p *IdP) choose(x *exchange, q params, a *authRequest) {
 		return
 	}
 	// Choosing the account that is logged in already is no new authentication.
-	if session := p.ssoSession(x); session != nil && !a.asks("login") && a.maxAge < 0 && extra == nil && session.person.ID == who.ID {
+	if session := p.ssoSession(x); session != nil && !a.asks("login") && a.maxAge < 0 && extra == nil && session.person.ID == who.ID &&
+		!x.stepsUp(a, session) {
 		p.release(x, a, session)
 		return
 	}
 	p.admit(x, a, who, extra)
 }
 
-// automatic is who logs in without a page.
-func (p *IdP) automatic(hint string) (Persona, bool) {
-	p.mu.Lock()
-	auto := p.autoLogin
-	p.mu.Unlock()
+// automatic is who logs in without a page; nobody if that is somebody for another issuer.
+func (x *exchange) automatic(hint string) (Persona, bool) {
+	x.idp.mu.Lock()
+	auto := x.idp.autoLogin
+	x.idp.mu.Unlock()
 	if auto == "" {
 		return Persona{}, false
 	}
-	if who, ok := p.persona(hint); ok {
+	if who, ok := x.persona(hint); ok {
 		return who, true
 	}
-	return p.persona(auto)
+	return x.persona(auto)
 }
 
 func (x *exchange) loginPage(status int, flowID string, a *authRequest, typed, problem string) {
 	view := loginView{
-		Action: "/" + x.idp.cfg.TenantID + pathLogin, Flow: flowID, App: a.client.Name, Returns: origin(a.redirectURI), Claims: typed, Problem: problem,
+		At: x.at.title, Action: x.at.paths[EndpointLogin], Flow: flowID, App: a.client.Name, Returns: origin(a.redirectURI), Claims: typed,
+		Problem: problem, Citizens: x.at.name == IDPorten, Level: x.at.acr(a.level), Example: x.at.exampleClaim,
 	}
 	session := x.idp.ssoSession(x)
 	switch {
 	case a.asks("consent"):
 		view.Why = "The app asks for your consent: choosing a person gives it, cancelling refuses it."
+	case session != nil && x.stepsUp(a, session):
+		view.Why = "The app asks for a higher level than you have logged in with."
 	case a.asks("login") || (a.maxAge >= 0 && session != nil):
 		view.Why = "The app wants you to log in again."
 	case a.asks("select_account"):
 		view.Why = "The app wants you to choose an account."
 	}
 	for i, who := range x.idp.cfg.Personas {
-		one := personaView{Persona: who, Initials: initials(who.Name), Hue: i % 8}
+		if !x.at.admits(who) {
+			continue
+		}
+		one := viewOf(who, i)
 		one.SignedIn = session != nil && session.person.ID == who.ID
 		one.Hinted = a.loginHint != "" && who.answersTo(a.loginHint)
 		if one.Hinted {
@@ -134,6 +146,11 @@ func (x *exchange) loginPage(status int, flowID string, a *authRequest, typed, p
 		}
 	}
 	x.page(status, pageLogin, view, policy{forms: targets})
+}
+
+// viewOf is somebody as pages show them, the nth of all.
+func viewOf(who Persona, n int) personaView {
+	return personaView{Persona: who, Initials: initials(who.Name), Hue: n % 8, AtMost: strings.TrimPrefix(who.ACR, "idporten-loa-")}
 }
 
 // initials are the first letters of the first two words.

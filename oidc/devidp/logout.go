@@ -35,7 +35,7 @@ func (p *IdP) logout(x *exchange) {
 	ended := p.endSessions(x, hint.sid)
 	x.setSession("", -1)
 	frames := p.frontChannel(x, ended)
-	next, problem := p.afterLogout(q, hint.client)
+	next, problem := x.afterLogout(q, hint.client)
 	status := http.StatusOK
 	switch {
 	case problem != "":
@@ -52,9 +52,9 @@ func (p *IdP) logout(x *exchange) {
 	x.page(status, pageLogout, logoutView{template.URL(next), problem, frames}, policy{frames: origins}) //nolint:gosec // see above
 }
 
-// afterLogout is where the browser goes: to an address that the client registered, byte for byte. A client that did not say who it is may use
-// that of any, as with Entra ID.
-func (p *IdP) afterLogout(q params, hinted string) (next, problem string) {
+// afterLogout is where the browser goes: to an address that the client registered, byte for byte. At Entra ID a client that did not say who it
+// is may use that of any.
+func (x *exchange) afterLogout(q params, hinted string) (next, problem string) {
 	uri := q.get("post_logout_redirect_uri")
 	if uri == "" {
 		return "", ""
@@ -63,14 +63,14 @@ func (p *IdP) afterLogout(q params, hinted string) (next, problem string) {
 	if hinted != "" {
 		id = hinted
 	}
-	p.mu.Lock()
+	x.idp.mu.Lock()
 	registered := false
-	for _, c := range p.clients {
-		registered = registered || ((id == "" || c.ID == id) && slices.Contains(c.PostLogoutRedirectURIs, uri))
+	for _, c := range x.idp.clients {
+		registered = registered || (((id == "" && x.at.lenientEnd) || c.ID == id) && slices.Contains(c.PostLogoutRedirectURIs, uri))
 	}
-	p.mu.Unlock()
+	x.idp.mu.Unlock()
 	if !registered {
-		return "", "The address to go back to is not registered, so the way ends here (AADSTS50011)."
+		return "", "The address to go back to is not registered, or it is not known for whom, so the way ends here."
 	}
 	if state := q.get("state"); state != "" {
 		uri = withQuery(uri, url.Values{"state": {state}})
@@ -106,7 +106,7 @@ func (p *IdP) idTokenHint(x *exchange, raw string) (idTokenHint, error) {
 	if text(token.header, "alg") != "RS256" || text(token.claims, "iss") != x.issuer() || text(token.claims, "sid") == "" {
 		return idTokenHint{}, errors.New("not an id token of this issuer") // access tokens have no sid
 	}
-	if err := p.keys.verify(text(token.header, "kid"), token.signed, token.signature); err != nil {
+	if err := x.at.keys.verify(text(token.header, "kid"), token.signed, token.signature); err != nil {
 		return idTokenHint{}, err
 	}
 	return idTokenHint{text(token.claims, "aud"), text(token.claims, "sid")}, nil

@@ -90,7 +90,7 @@ func TestLogoutRefusesAForeignHint(t *testing.T) {
 	t.Parallel()
 	w, stranger := newWorld(t), newWorld(t, func(c *devidp.Config) { c.KeyFile = "" })
 	a := w.tokens("kari")
-	minted, err := stranger.idp.Mint(nil, map[string]any{"iss": w.issuer(), "aud": clientID, "sid": "x"})
+	minted, err := stranger.idp.Mint(devidp.MintRequest{Claims: map[string]any{"iss": w.issuer(), "aud": clientID, "sid": "x"}})
 	must(t, err)
 	for name, q := range map[string]url.Values{
 		"nonsense":                {"id_token_hint": {"nonsense"}},

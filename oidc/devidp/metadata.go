@@ -4,50 +4,14 @@ import (
 	"net/http"
 )
 
-// metadata serves OpenID Connect Discovery 1.0, as Entra ID fills it in.
-func (p *IdP) metadata(x *exchange) {
+// serveMetadata serves the metadata of an issuer: OpenID Connect Discovery 1.0 where people log in, RFC 8414 where apps alone do.
+func (p *IdP) serveMetadata(x *exchange) {
 	if !x.allow(http.MethodGet) {
 		return
 	}
-	m := map[string]any{
-		"issuer":                 x.issuer(),
-		"authorization_endpoint": x.url(pathAuthorize),
-		"token_endpoint":         x.url(pathToken),
-		"jwks_uri":               x.url(pathKeys),
-		"end_session_endpoint":   x.url(pathLogout),
-
-		"response_types_supported":                         []string{"code"},
-		"response_modes_supported":                         []string{"query"},
-		"grant_types_supported":                            []string{"authorization_code", "refresh_token"},
-		"code_challenge_methods_supported":                 []string{"S256"},
-		"subject_types_supported":                          []string{"pairwise"},
-		"id_token_signing_alg_values_supported":            []string{"RS256"},
-		"token_endpoint_auth_methods_supported":            []string{"client_secret_post", "private_key_jwt", "client_secret_basic"},
-		"token_endpoint_auth_signing_alg_values_supported": assertionAlgorithms(),
-		"scopes_supported":                                 []string{"openid", "profile", "email", "offline_access"},
-		"prompt_values_supported":                          []string{"none", "login", "select_account", "consent"},
-		"claims_supported": []string{
-			"sub", "iss", "aud", "exp", "iat", "auth_time", "acr", "nonce", "name", "ver", "preferred_username", "email", "oid", "tid", "sid",
-		},
-		"claims_parameter_supported":                     true,
-		"request_parameter_supported":                    false,
-		"request_uri_parameter_supported":                false,
-		"authorization_response_iss_parameter_supported": true, // RFC 9207 §3
-		"http_logout_supported":                          true,
-		"frontchannel_logout_supported":                  true,
-		"frontchannel_logout_session_supported":          true,
-		"tenant_region_scope":                            "EU",
-		"cloud_instance_name":                            "microsoftonline.com",
-	}
-	if p.cfg.PAR != PAROff {
-		m["pushed_authorization_request_endpoint"] = x.url(pathPAR)
-		m["require_pushed_authorization_requests"] = p.cfg.PAR == PARRequired
-	}
-	if len(p.cfg.ACRValues) > 0 {
-		m["acr_values_supported"] = p.cfg.ACRValues
-	}
+	m := x.at.metadata(x.site)
 	p.mu.Lock()
-	alter, unmarked := p.alterMetadata, p.unmarked
+	alter, unmarked := p.alterMetadata[x.at.name], p.unmarked
 	p.mu.Unlock()
 	if alter != nil {
 		alter(m)
@@ -57,4 +21,37 @@ func (p *IdP) metadata(x *exchange) {
 		delete(m, "postern_test_provider")
 	}
 	x.json(http.StatusOK, m)
+}
+
+// loginMetadata is what the issuers at which people log in have in common.
+func (s site) loginMetadata() map[string]any {
+	m := map[string]any{
+		"issuer":                 s.issuer(),
+		"authorization_endpoint": s.url(EndpointAuthorize),
+		"token_endpoint":         s.url(EndpointToken),
+		"jwks_uri":               s.url(EndpointKeys),
+		"end_session_endpoint":   s.url(EndpointLogout),
+
+		"response_types_supported":                         []string{"code"},
+		"response_modes_supported":                         []string{"query"},
+		"grant_types_supported":                            []string{"authorization_code", "refresh_token"},
+		"code_challenge_methods_supported":                 []string{"S256"},
+		"subject_types_supported":                          []string{"pairwise"},
+		"id_token_signing_alg_values_supported":            []string{"RS256"},
+		"token_endpoint_auth_signing_alg_values_supported": assertionAlgorithms(),
+		"prompt_values_supported":                          []string{"none", "login", "select_account", "consent"},
+		"request_parameter_supported":                      false,
+		"request_uri_parameter_supported":                  false,
+		"authorization_response_iss_parameter_supported":   true, // RFC 9207 §3
+		"frontchannel_logout_supported":                    true,
+		"frontchannel_logout_session_supported":            true,
+	}
+	if par := s.idp.cfg.PAR; par != PAROff {
+		m["pushed_authorization_request_endpoint"] = s.url(EndpointPAR)
+		m["require_pushed_authorization_requests"] = par == PARRequired
+	}
+	if len(s.at.levels) > 0 {
+		m["acr_values_supported"] = s.at.levels
+	}
+	return m
 }

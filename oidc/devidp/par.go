@@ -31,14 +31,14 @@ func (p *IdP) par(x *exchange) {
 		x.fail(bad)
 		return
 	}
-	a, bad := p.authRequest(q, c, redirectURI)
+	a, bad := p.authRequest(x, q, c, redirectURI)
 	if bad != nil {
 		x.fail(bad)
 		return
 	}
 	reference := p.secret()
 	p.mu.Lock()
-	p.pushed.put(reference, a, x.now)
+	x.at.pushed.put(reference, a, x.now)
 	p.mu.Unlock()
 	x.json(http.StatusCreated, map[string]any{"request_uri": requestURIPrefix + reference, "expires_in": int(pushedLife.Seconds())})
 }
@@ -56,10 +56,10 @@ func (p *IdP) authorizePushed(x *exchange, q params) {
 	}
 	reference, isOurs := strings.CutPrefix(q.get("request_uri"), requestURIPrefix)
 	p.mu.Lock()
-	a, found := p.pushed.get(reference, x.now)
+	a, found := x.at.pushed.get(reference, x.now)
 	found = found && isOurs && a.client.ID == q.get("client_id")
 	if found {
-		p.pushed.drop(reference)
+		x.at.pushed.drop(reference)
 	}
 	p.mu.Unlock()
 	if !found {

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"regexp"
 	"slices"
 )
 
@@ -23,17 +24,19 @@ type Persona struct {
 	Name        string
 	Username    string // preferred_username
 	Description string // for the login page
-	ObjectID    string // oid, a GUID
+	ObjectID    string // oid, a GUID; empty for who has no account in the tenant, and is not offered at Entra ID
+	PID         string // national identity number, in tokens of ID-porten and TokenX; empty for who is not offered at ID-porten
 	NAVident    string
 	Email       string // in the token if scope email is asked for
 	EmailOwned  bool   // xms_edov: the domain owner vouches for the address
 	Groups      []string
-	ACR         string         // the highest level of Config.ACRValues that this person reaches; empty means all
+	ACR         string         // the highest level of Config.ACRValues, or of ID-porten, that this person reaches; empty means all
 	Claims      map[string]any // further claims of both tokens
 	Denied      bool           // not assigned to any app: login ends with access_denied
 }
 
-// DefaultPersonas is the cast of the demo: people with different groups, none, too many, and one who is let in nowhere.
+// DefaultPersonas is the cast of the demo: people with different groups, none, too many, one who is let in nowhere, and citizens. Their national
+// identity numbers are made up and can be nobody's.
 func DefaultPersonas() []Persona {
 	everywhere := make([]string, maxGroups+50)
 	for i := range everywhere {
@@ -67,17 +70,25 @@ func DefaultPersonas() []Persona {
 		{
 			ID: "bjorn", Name: "Bjørn Æsøy, Borger", Username: "bjørn.æsøy@borger.example", Email: "bjorn@borger.example", EmailOwned: true,
 			Description: "Citizen, guest in the tenant, with letters that headers dislike", ObjectID: "a1b9d0d6-52a8-4b7e-9d53-0c1d2e3f4a06",
+			PID: "17814730360",
 		},
 		{
 			ID: "turid", Name: "Turid Pårørende", Username: "turid.paaroerende@borger.example",
-			Description: "Citizen, guest in the tenant", ObjectID: "a1b9d0d6-52a8-4b7e-9d53-0c1d2e3f4a07",
+			Description: "Citizen, guest in the tenant", ObjectID: "a1b9d0d6-52a8-4b7e-9d53-0c1d2e3f4a07", PID: "05836230282",
 		},
 		{
 			ID: "dag", Name: "Dag Utestengt", Username: "dag.utestengt@trygdeetaten.example", NAVident: "Z990008",
 			Description: "Has no access: the login is refused", ObjectID: "a1b9d0d6-52a8-4b7e-9d53-0c1d2e3f4a08", Denied: true,
 		},
+		{ID: "gunnar", Name: "Gunnar Gammel", Description: "Citizen with a BankID", PID: "11865131102"},
+		{ID: "ingrid", Name: "Ingrid Innbygger", Description: "Citizen with a MinID, who never gets higher than that", PID: "14839431024", ACR: LevelSubstantial},
+		{ID: "liv", Name: "Liv Lavnivå", Description: "Citizen who registered an e-mail address and proved nothing", PID: "23865531044", ACR: LevelLow},
+		{ID: "amir", Name: "Amir Tilflyttet", Description: "Newly arrived, with a D-number", PID: "45899131154"},
 	}
 }
+
+// identityNumber is one of nobody: 80 is added to the month, as the tax administration does for its test population.
+var identityNumber = regexp.MustCompile(`^[0-7][0-9][89][0-9]{8}$`)
 
 func checkPersonas(c *Config) (problems []error) {
 	seen := map[string]bool{}
@@ -87,9 +98,11 @@ func checkPersonas(c *Config) (problems []error) {
 			problems = append(problems, fmt.Errorf("persona id %q is taken or not made of a-z, 0-9, dot and hyphen", who.ID))
 		case seen[who.ID]:
 			problems = append(problems, fmt.Errorf("two personas are called %q", who.ID))
-		case !guid.MatchString(who.ObjectID):
+		case (who.ObjectID != "" || who.PID == "") && !guid.MatchString(who.ObjectID):
 			problems = append(problems, fmt.Errorf("persona %q: object id is not a GUID in lower case", who.ID))
-		case who.ACR != "" && !slices.Contains(c.ACRValues, who.ACR):
+		case who.PID != "" && !identityNumber.MatchString(who.PID):
+			problems = append(problems, fmt.Errorf("persona %q: national identity number is not 11 digits of a made-up person", who.ID))
+		case who.ACR != "" && !slices.Contains(c.ACRValues, who.ACR) && !slices.Contains(idPorten().levels, who.ACR):
 			problems = append(problems, fmt.Errorf("persona %q: level %q is not on offer", who.ID, who.ACR))
 		}
 		seen[who.ID] = true
@@ -100,7 +113,7 @@ func checkPersonas(c *Config) (problems []error) {
 	return problems
 }
 
-// persona finds somebody by id, user name, object id or login hint.
+// persona finds somebody by id, user name, object id, national identity number or login hint.
 func (p *IdP) persona(key string) (Persona, bool) {
 	for _, who := range p.cfg.Personas {
 		if who.answersTo(key) {
@@ -110,8 +123,20 @@ func (p *IdP) persona(key string) (Persona, bool) {
 	return Persona{}, false
 }
 
+// persona is that of the provider, if they can log in at this issuer.
+func (s site) persona(key string) (Persona, bool) {
+	who, ok := s.idp.persona(key)
+	if !ok || !s.at.admits(who) {
+		return Persona{}, false
+	}
+	return who, true
+}
+
 // loginHint is the opaque claim of that name; it comes back as login_hint or logout_hint.
 func (who Persona) loginHint() string {
+	if who.ObjectID == "" {
+		return ""
+	}
 	sum := sha256.Sum256([]byte("login_hint " + who.ObjectID))
 	return "O." + base64.RawURLEncoding.EncodeToString(sum[:])
 }

@@ -16,9 +16,9 @@ const graphURL = "https://graph.microsoft.com"
 
 func (s scopes) has(word string) bool { return slices.Contains(s.openid, word) }
 
-// parseScope understands api://<client id>/<permission>, <client id>/<permission>, Graph's URL, and bare words, which are Graph's.
+// scopes understands api://<client id>/<permission>, <client id>/<permission>, Graph's URL, and bare words, which are Graph's.
 // A token is for one resource (Entra ID), so two of them are refused.
-func (p *IdP) parseScope(raw string) (scopes, *oauthError) {
+func (entraLogin) scopes(at site, raw string) (scopes, *oauthError) {
 	var s scopes
 	var resources []string
 	for word := range strings.FieldsSeq(raw) {
@@ -33,7 +33,7 @@ func (p *IdP) parseScope(raw string) (scopes, *oauthError) {
 		if at := strings.LastIndexByte(word, '/'); at >= 0 {
 			resource, permission = word[:at], word[at+1:]
 		}
-		id, known := p.resource(resource)
+		id, known := at.idp.resource(resource)
 		switch {
 		case permission == "" || strings.ContainsAny(word, "\"\\"):
 			return s, refuse(70011)
@@ -89,6 +89,18 @@ func (p *IdP) granted(s scopes) ([]string, *oauthError) {
 		}
 	}
 	return s.wanted, nil
+}
+
+// qualified is the scope of the answer: permissions of an API carry its name.
+func qualified(s scopes, scp []string) []string {
+	if s.resource == "" {
+		return scp
+	}
+	words := make([]string, 0, len(scp))
+	for _, word := range scp {
+		words = append(words, "api://"+s.resource+"/"+word)
+	}
+	return words
 }
 
 // within says whether these are no more than the others, as a refresh may ask for (RFC 6749 §6).

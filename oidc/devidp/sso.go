@@ -6,12 +6,13 @@ import (
 	"strings"
 )
 
-// cookieName is the single sign-on cookie. It is no cookie of Postern, and is sent to this provider's tenant path alone.
+// cookieName is the single sign-on cookie. It is no cookie of Postern, and is sent to one issuer's path alone.
 const cookieName = "devidp_session"
 
 // ssoSession is a browser that is logged in here.
 type ssoSession struct {
 	person  *person
+	level   int             // index of the level that was reached, 0 where there are none
 	clients map[string]bool // who got a code, and hears of the logout
 }
 
@@ -23,7 +24,7 @@ func (p *IdP) ssoSession(x *exchange) *ssoSession {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	session, _ := p.sessions.get(id, x.now)
+	session, _ := x.at.sessions.get(id, x.now)
 	return session
 }
 
@@ -36,13 +37,13 @@ func (x *exchange) sessionCookie() (string, bool) {
 }
 
 // startSession gives the browser a new session and ends the one it had.
-func (p *IdP) startSession(x *exchange, who *person) *ssoSession {
-	session := &ssoSession{person: who, clients: map[string]bool{}}
+func (p *IdP) startSession(x *exchange, who *person, level int) *ssoSession {
+	session := &ssoSession{person: who, level: level, clients: map[string]bool{}}
 	id := p.secret()
 	old, _ := x.sessionCookie()
 	p.mu.Lock()
-	p.sessions.drop(old)
-	p.sessions.put(id, session, x.now)
+	x.at.sessions.drop(old)
+	x.at.sessions.put(id, session, x.now)
 	p.mu.Unlock()
 	x.setSession(id, 0)
 	return session
@@ -50,7 +51,7 @@ func (p *IdP) startSession(x *exchange, who *person) *ssoSession {
 
 func (x *exchange) setSession(id string, maxAge int) {
 	http.SetCookie(x.w, &http.Cookie{ //nolint:gosec // Secure would lose it on plain http, which is what a test provider speaks
-		Name: cookieName, Value: id, Path: "/" + x.idp.cfg.TenantID + "/", MaxAge: maxAge,
+		Name: cookieName, Value: id, Path: x.at.home, MaxAge: maxAge,
 		HttpOnly: true, Secure: strings.HasPrefix(x.base, "https://"), SameSite: http.SameSiteLaxMode,
 	})
 }
@@ -60,9 +61,9 @@ func (p *IdP) endSessions(x *exchange, sid string) (ended []*ssoSession) {
 	id, ok := x.sessionCookie()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.sessions.each(func(key string, s *ssoSession) {
+	x.at.sessions.each(func(key string, s *ssoSession) {
 		if (ok && key == id) || (sid != "" && s.person.sid == sid) {
-			p.sessions.drop(key)
+			x.at.sessions.drop(key)
 			ended = append(ended, s)
 		}
 	})
@@ -71,7 +72,7 @@ func (p *IdP) endSessions(x *exchange, sid string) (ended []*ssoSession) {
 
 // answersTo says whether a login_hint means this person.
 func (who Persona) answersTo(hint string) bool {
-	return slices.ContainsFunc([]string{who.ID, who.Username, who.ObjectID, who.loginHint()}, func(name string) bool {
+	return slices.ContainsFunc([]string{who.ID, who.Username, who.ObjectID, who.PID, who.loginHint()}, func(name string) bool {
 		return name != "" && strings.EqualFold(name, hint)
 	})
 }

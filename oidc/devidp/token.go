@@ -1,14 +1,18 @@
 package devidp
 
 import (
+	"errors"
 	"net/http"
-	"strings"
 	"time"
 )
 
 // token is the token endpoint (RFC 6749 §3.2): who asks, then with what.
 func (p *IdP) token(x *exchange) {
 	if !x.allow(http.MethodPost) {
+		return
+	}
+	if x.at.login == nil { // TokenX and Maskinporten issue nothing yet: their tokens are minted
+		x.fail(refuse(70003))
 		return
 	}
 	answer, err := p.grantOf(x)
@@ -33,13 +37,13 @@ func (p *IdP) grantOf(x *exchange) (map[string]any, *oauthError) {
 	}
 	kind := q.get("grant_type")
 	if kind == "authorization_code" || kind == "refresh_token" {
-		p.faults.count(string(EndpointToken) + "/" + kind)
+		p.faults.count(string(EndpointToken.Of(x.at.name)) + "/" + kind)
 	}
 	c, how, err := p.authenticate(x, q)
 	if err != nil {
 		return nil, err
 	}
-	if planned := p.faults.tokenError(kind); planned != nil {
+	if planned := p.faults.tokenError(x.at.name, kind); planned != nil {
 		return nil, planned
 	}
 	switch kind {
@@ -64,23 +68,18 @@ type issuance struct {
 
 // issue makes the tokens and the answer (RFC 6749 §5.1).
 func (p *IdP) issue(x *exchange, i issuance) (map[string]any, *oauthError) {
-	scp, refused := p.granted(i.scopes)
-	if refused != nil {
+	life := p.lifetime()
+	answer, err := x.at.login.answer(x.site, i, life)
+	var refused *oauthError
+	switch {
+	case errors.As(err, &refused):
 		return nil, refused
-	}
-	p.mu.Lock()
-	life := p.tokenLifetime
-	p.mu.Unlock()
-	access, err := p.accessToken(x, i, scp, life)
-	if err != nil {
+	case err != nil:
 		return nil, p.broken(err)
 	}
-	answer := map[string]any{
-		"token_type": "Bearer", "access_token": access, "scope": strings.Join(qualified(i.scopes, scp), " "),
-		"expires_in": int(life.Seconds()), "ext_expires_in": int(life.Seconds()),
-	}
+	answer["token_type"], answer["expires_in"] = "Bearer", int(life.Seconds())
 	if i.scopes.has("openid") {
-		answer["id_token"], err = p.sign(Draft{Kind: "id_token", Claims: p.idClaims(x, i.grant, i.refreshed)})
+		answer["id_token"], err = x.sign(Draft{Kind: "id_token", Claims: x.at.login.idClaims(x.site, i.grant, i.refreshed)})
 		if err != nil {
 			return nil, p.broken(err)
 		}
@@ -91,23 +90,10 @@ func (p *IdP) issue(x *exchange, i issuance) (map[string]any, *oauthError) {
 	return answer, nil
 }
 
-func (p *IdP) accessToken(x *exchange, i issuance, scp []string, life time.Duration) (string, error) {
-	if i.scopes.resource == "" {
-		return p.signForGraph(p.graphClaims(x, i.grant, scp, life))
-	}
-	return p.sign(Draft{Kind: "access_token", Claims: p.accessClaims(x, i.grant, i.scopes.resource, scp, i.how, life)})
-}
-
-// qualified is the scope of the answer: permissions of an API carry its name.
-func qualified(s scopes, scp []string) []string {
-	if s.resource == "" {
-		return scp
-	}
-	words := make([]string, 0, len(scp))
-	for _, word := range scp {
-		words = append(words, "api://"+s.resource+"/"+word)
-	}
-	return words
+func (p *IdP) lifetime() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.tokenLifetime
 }
 
 // broken is a fault of ours, or of a test's hook.

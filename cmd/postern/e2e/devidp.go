@@ -55,6 +55,48 @@ func (p *DevProvider) Port() string { return p.Addr[strings.LastIndexByte(p.Addr
 // WellKnown is the address of the metadata.
 func (p *DevProvider) WellKnown() string { return p.Issuer + "/.well-known/openid-configuration" }
 
+// TokenXIssuer is TokenX as `iss` says it. The host of all issuers is idp.localhost.
+func (p *DevProvider) TokenXIssuer() string { return p.origin() + "/tokenx" }
+
+// MaskinportenIssuer ends in a slash.
+func (p *DevProvider) MaskinportenIssuer() string { return p.origin() + "/maskinporten/" }
+
+// IDPortenIssuer does not.
+func (p *DevProvider) IDPortenIssuer() string { return p.origin() + "/idporten" }
+
+// TokenXWellKnown is the address of TokenX's metadata.
+func (p *DevProvider) TokenXWellKnown() string {
+	return p.TokenXIssuer() + "/.well-known/oauth-authorization-server"
+}
+
+// MaskinportenWellKnown is the address of Maskinporten's metadata.
+func (p *DevProvider) MaskinportenWellKnown() string {
+	return p.MaskinportenIssuer() + ".well-known/oauth-authorization-server"
+}
+
+// IDPortenWellKnown is the address of ID-porten's metadata.
+func (p *DevProvider) IDPortenWellKnown() string {
+	return p.IDPortenIssuer() + "/.well-known/openid-configuration"
+}
+
+// Mint has the provider sign a token: the request is the body of POST /_dev/mint, such as {"profile": "tokenx", "claims": {"acr": "Level4"}}. The
+// issuers in it are those of idp.localhost.
+func (p *DevProvider) Mint(t testing.TB, request map[string]any) string {
+	t.Helper()
+	encoded, err := json.Marshal(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := NewClient(t).Send(http.MethodPost, p.origin()+"/_dev/mint", string(encoded), "Content-Type", "application/json")
+	var answer struct {
+		Token string `json:"token"`
+	}
+	if err := json.Unmarshal([]byte(r.Body), &answer); err != nil || answer.Token == "" {
+		t.Fatalf("POST /_dev/mint: status %d %s", r.StatusCode, r.Body)
+	}
+	return answer.Token
+}
+
 // origin is where everything of the provider is.
 func (p *DevProvider) origin() string { return strings.TrimSuffix(p.Issuer, "/"+devTenant+"/v2.0") }
 
