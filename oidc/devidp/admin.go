@@ -105,8 +105,9 @@ type knobInput struct {
 	Suberror  string `json:"suberror"`
 	Claims    string `json:"claims"`
 
-	Seconds int    `json:"seconds"`
-	User    string `json:"user"`
+	Seconds int      `json:"seconds"`
+	User    string   `json:"user"`
+	Groups  []string `json:"groups"`
 }
 
 func (p *IdP) knobs() map[string]func(knobInput) (any, error) {
@@ -136,6 +137,7 @@ func (p *IdP) knobs() map[string]func(knobInput) (any, error) {
 		"refresh-tokens/revoke": func(in knobInput) (any, error) {
 			return map[string]any{"revoked": p.RevokeRefreshTokens(in.User, in.Issuer)}, nil
 		},
+		"groups":     func(in knobInput) (any, error) { return done, p.SetGroups(in.User, in.Groups) },
 		"auto-login": func(in knobInput) (any, error) { return done, p.SetAutoLogin(in.User) },
 	}
 }

@@ -28,7 +28,8 @@ type IdP struct {
 	tokenLifetime time.Duration
 	alterMetadata map[Issuer]func(map[string]any)
 	alterToken    func(*Draft)
-	unmarked      bool // tests only, see HideTestMarker
+	groups        map[string][]string // of a persona by id, where they have changed since the start
+	unmarked      bool                // tests only, see HideTestMarker
 }
 
 // New makes a provider, with new signing keys unless the configuration names some. The error names every problem of the configuration.

@@ -3,6 +3,7 @@ package devidp
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -96,6 +97,30 @@ func (p *IdP) RevokeRefreshTokens(person string, of ...Issuer) (n int) {
 		})
 	}
 	return n
+}
+
+// SetGroups changes the groups of a persona, from the next token on, as an administrator would.
+func (p *IdP) SetGroups(persona string, groups []string) error {
+	who, ok := p.persona(persona)
+	if !ok {
+		return fmt.Errorf("no persona %q", persona)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.groups == nil {
+		p.groups = map[string][]string{}
+	}
+	p.groups[who.ID] = slices.Clone(groups)
+	return nil
+}
+
+func (p *IdP) groupsOf(who Persona) []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if changed, ok := p.groups[who.ID]; ok {
+		return changed
+	}
+	return who.Groups
 }
 
 // SetTokenLifetime changes the life of access tokens that logins bring from now on, at least a second.

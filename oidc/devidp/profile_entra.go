@@ -138,14 +138,15 @@ func (s site) entraClaims(g *grant, audience string) map[string]any {
 	if who.NAVident != "" {
 		claims["NAVident"] = who.NAVident
 	}
-	switch n := len(who.Groups); {
+	groups := s.idp.groupsOf(who.Persona)
+	switch n := len(groups); {
 	case n > maxGroups: // overage: a pointer in the place of the list
 		claims["_claim_names"] = map[string]any{"groups": "src1"}
 		claims["_claim_sources"] = map[string]any{"src1": map[string]any{
 			"endpoint": "https://graph.windows.net/" + s.idp.cfg.TenantID + "/users/" + who.ObjectID + "/getMemberObjects",
 		}}
 	case n > 0:
-		claims["groups"] = who.Groups
+		claims["groups"] = groups
 	}
 	return claims
 }
