@@ -5,11 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
-	"strings"
 )
 
 // grantedNames are the claims of an access token that count for a session (S-18).
-var grantedNames = [...]string{"groups", "roles", "scp", "scope"}
+var grantedNames = [...]string{"groups", "roles", "scp", "scope", "hasgroups", "_claim_names"}
 
 // granted returns what a session's access token says about the person, as JSON, if it passes the checks of a bearer token for this
 // client; else nil: then it is handed on but read for nothing. The one error is a *[TroubleError], when that cannot be found out now.
@@ -28,7 +27,7 @@ func (c *Client) granted(ctx context.Context, md *Metadata, access Token, person
 		return nil, err
 	}
 	for _, key := range keys {
-		if _, err := verifySignature(jwt.raw, key); err != nil || key.issuer != "" && !c.keySpeaksFor(key, jwt) {
+		if _, err := verifySignature(jwt.raw, key); err != nil || !keySpeaksFor(key, jwt) {
 			continue
 		}
 		return pickGranted(jwt.claims), nil
@@ -36,10 +35,10 @@ func (c *Client) granted(ctx context.Context, md *Metadata, access Token, person
 	return nil, nil
 }
 
-func (c *Client) keySpeaksFor(key *verificationKey, jwt compactJWT) bool {
+func keySpeaksFor(key *verificationKey, jwt compactJWT) bool {
 	tenant, _ := jwt.claims.text("tid")
 	issuer, _ := jwt.claims.text("iss")
-	return strings.ReplaceAll(key.issuer, tenantPlaceholder, tenant) == issuer
+	return key.speaksFor(issuer, first(tenant, tenantIn(issuer)))
 }
 
 func (c *Client) isForUs(md *Metadata, jwt compactJWT, person *idToken) bool {

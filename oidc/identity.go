@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync/atomic"
+	"time"
 )
 
 // Names of the built-in providers, as they appear in X-Postern-Provider and in policies.
@@ -30,69 +31,77 @@ const (
 //
 // Claims are read per provider and no other (S-19): a claim that one provider vouches for means nothing from another.
 type Identity struct {
-	provider string
-	kind     Kind
-	claims   []byte // JSON of the token that names the caller, as verified
-	granted  []byte // JSON of the access token's claims that count, or nil (S-18)
-
-	subject, user, username, name, email string
-	tenant, object, client, organization string
-	acr, sid                             string
-	authTime                             int64
-	groups, roles, scopes                []string
-	memo                                 atomic.Pointer[any]
+	caller  Caller
+	claims  []byte // JSON of the token that names the caller, as verified
+	granted []byte // JSON of the access token's claims that count, or nil (S-18)
+	issuer  string // "iss" of a bearer token; empty for a session
+	tokenID string // "jti" or "uti" of a bearer token; empty for a session
+	expiry  time.Time
+	memo    atomic.Pointer[any]
 }
 
+// Caller is what decisions are made on. Callers of this method must not change it.
+func (id *Identity) Caller() *Caller { return &id.caller }
+
+// Issuer is "iss" of a bearer token; empty for a session.
+func (id *Identity) Issuer() string { return id.issuer }
+
+// TokenID is "jti", or "uti" of Entra ID, of a bearer token; empty for a session and if the token has none.
+func (id *Identity) TokenID() string { return id.tokenID }
+
+// Expiry is when a bearer token ends; zero for a session.
+func (id *Identity) Expiry() time.Time { return id.expiry }
+
 // Provider is "entra_id", "tokenx", "maskinporten", "idporten", "openid" or the configured issuer's name.
-func (id *Identity) Provider() string { return id.provider }
+func (id *Identity) Provider() string { return id.caller.Provider }
 
 // Kind is user or app.
-func (id *Identity) Kind() Kind { return id.kind }
+func (id *Identity) Kind() Kind { return id.caller.Kind }
 
 // Subject is "sub".
-func (id *Identity) Subject() string { return id.subject }
+func (id *Identity) Subject() string { return id.caller.Subject }
 
 // User is the durable name of a person: NAVident or oid (Entra ID), pid or sub (ID-porten, TokenX), sub (others); empty for an app.
-func (id *Identity) User() string { return id.user }
+func (id *Identity) User() string { return id.caller.User }
 
 // Username is "preferred_username", for display only.
-func (id *Identity) Username() string { return id.username }
+func (id *Identity) Username() string { return id.caller.Username }
 
 // Name is "name", for display only.
-func (id *Identity) Name() string { return id.name }
+func (id *Identity) Name() string { return id.caller.Name }
 
 // Email is "email" if the provider vouches for it (email_verified or xms_edov), else empty.
-func (id *Identity) Email() string { return id.email }
+func (id *Identity) Email() string { return id.caller.Email }
 
 // Tenant is "tid" of Entra ID.
-func (id *Identity) Tenant() string { return id.tenant }
+func (id *Identity) Tenant() string { return id.caller.Tenant }
 
 // Object is "oid" of Entra ID.
-func (id *Identity) Object() string { return id.object }
+func (id *Identity) Object() string { return id.caller.Object }
 
 // Client is the calling client; empty for a session.
-func (id *Identity) Client() string { return id.client }
+func (id *Identity) Client() string { return id.caller.Client }
 
 // Organization is the organization number of a Maskinporten consumer.
-func (id *Identity) Organization() string { return id.organization }
+func (id *Identity) Organization() string { return id.caller.Organization }
 
 // ACR is the authentication context class, "acr".
-func (id *Identity) ACR() string { return id.acr }
+func (id *Identity) ACR() string { return id.caller.ACR }
 
 // SID is the provider's session id, "sid"; empty if it sent none.
-func (id *Identity) SID() string { return id.sid }
+func (id *Identity) SID() string { return id.caller.SID }
 
 // AuthTime is "auth_time" in seconds since 1970; 0 if absent.
-func (id *Identity) AuthTime() int64 { return id.authTime }
+func (id *Identity) AuthTime() int64 { return id.caller.AuthTime }
 
 // Groups are those that count for decisions (S-18, S-19), as are [Identity.Roles] and [Identity.Scopes]. Callers must not change the slices.
-func (id *Identity) Groups() []string { return id.groups }
+func (id *Identity) Groups() []string { return id.caller.Groups }
 
 // Roles are "roles". See [Identity.Groups].
-func (id *Identity) Roles() []string { return id.roles }
+func (id *Identity) Roles() []string { return id.caller.Roles }
 
 // Scopes are the words of "scp" or "scope". See [Identity.Groups].
-func (id *Identity) Scopes() []string { return id.scopes }
+func (id *Identity) Scopes() []string { return id.caller.Scopes }
 
 // ClaimsJSON is the claims of the token that names the caller, byte for byte as verified. Callers must not change it.
 func (id *Identity) ClaimsJSON() []byte { return id.claims }
@@ -124,33 +133,33 @@ func newSessionIdentity(provider string, claims, granted []byte) (*Identity, err
 	if err != nil {
 		return nil, &InvalidTokenError{Reason: "its claims are not as expected", Err: err}
 	}
-	id := &Identity{
-		provider: provider, kind: User, claims: claims, granted: granted,
-		subject: c.Subject, username: c.PreferredUsername, name: c.Name,
-		acr: c.ACR, sid: c.SID, authTime: int64(c.AuthTime),
-		groups: c.Groups, roles: c.Roles, scopes: c.scopeWords(),
+	caller := Caller{
+		Provider: provider, Kind: User, Session: true,
+		Subject: c.Subject, Username: c.PreferredUsername, Name: c.Name,
+		ACR: c.ACR, SID: c.SID, AuthTime: int64(c.AuthTime),
+		Groups: c.Groups, Roles: c.Roles, Scopes: c.scopeWords(), Overage: c.overage,
 	}
 	if c.Email != "" && (c.EmailVerified.yes() || c.XMSEdov.yes()) {
-		id.email = c.Email
+		caller.Email = c.Email
 	}
 	if granted != nil {
 		g, err := readSessionClaims(granted)
 		if err != nil {
 			return nil, &InvalidTokenError{Reason: "the claims of its access token are not as expected", Err: err}
 		}
-		id.groups, id.roles, id.scopes = g.Groups, g.Roles, g.scopeWords()
+		caller.Groups, caller.Roles, caller.Scopes, caller.Overage = g.Groups, g.Roles, g.scopeWords(), g.overage
 	}
 	switch provider {
 	case EntraID:
-		id.tenant, id.object = c.TenantID, c.ObjectID
-		id.user = first(c.NAVident, c.ObjectID)
+		caller.Tenant, caller.Object = c.TenantID, c.ObjectID
+		caller.User = first(c.NAVident, c.ObjectID)
 	case IDPorten:
-		id.user = first(c.PID, c.Subject)
-		id.groups, id.roles = nil, nil // ID-porten vouches for neither
+		caller.User = first(c.PID, c.Subject)
+		caller.Groups, caller.Roles = nil, nil // ID-porten vouches for neither
 	default:
-		id.user = c.Subject
+		caller.User = c.Subject
 	}
-	return id, nil
+	return &Identity{caller: caller, claims: claims, granted: granted}, nil
 }
 
 type sessionClaims struct {
@@ -160,6 +169,7 @@ type sessionClaims struct {
 	NAVident, PID                           string
 	AuthTime                                float64
 	Groups, Roles, SCP, Scope               stringOrList
+	overage                                 bool
 }
 
 // readSessionClaims takes each claim by its exact name.
@@ -194,6 +204,7 @@ func readSessionClaims(data []byte) (c sessionClaims, err error) {
 			return c, fmt.Errorf("it %w", err)
 		}
 	}
+	c.overage = m.overage()
 	return c, nil
 }
 

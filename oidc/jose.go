@@ -150,20 +150,9 @@ type signingKey struct {
 
 // parseSigningKey reads a private JWK. Its errors hold nothing of the key: the library's texts are left out.
 func parseSigningKey(text string) (*signingKey, error) {
-	parsed, err := jwk.ParseKey([]byte(text))
+	parsed, private, err := parsePrivateKey([]byte(text))
 	if err != nil {
-		return nil, errors.New("it is not a JSON web key")
-	}
-	var raw any
-	if err := parsed.Raw(&raw); err != nil {
-		return nil, errors.New("its members do not make a key")
-	}
-	private, ok := raw.(crypto.Signer)
-	if !ok {
-		return nil, errors.New("it is not a private RSA, EC or Ed25519 key")
-	}
-	if key, isEd := raw.(ed25519.PrivateKey); isEd && len(key) != ed25519.PrivateKeySize {
-		return nil, errors.New("its members do not make a key")
+		return nil, err
 	}
 	alg := parsed.Algorithm().String()
 	switch {
@@ -178,6 +167,54 @@ func parseSigningKey(text string) (*signingKey, error) {
 		return nil, errors.New("its RSA members do not belong together")
 	}
 	return &signingKey{alg: jwa.SignatureAlgorithm(alg), kid: parsed.KeyID(), private: private}, nil
+}
+
+// parseES256Key reads a private JWK for ES256 (RFC 7518 §3.4), which it need not name. Its errors hold nothing of the key.
+func parseES256Key(text []byte) (*signingKey, error) {
+	parsed, private, err := parsePrivateKey(text)
+	if err != nil {
+		return nil, err
+	}
+	key, isEC := private.(*ecdsa.PrivateKey)
+	alg, use, ops := parsed.Algorithm().String(), parsed.KeyUsage(), parsed.KeyOps()
+	switch {
+	case !isEC || key.Curve != elliptic.P256() || alg != "" && alg != string(jwa.ES256):
+		return nil, errors.New("it is not a key for ES256, which is an EC key on the curve P-256")
+	case use != "" && use != string(jwk.ForSignature), len(ops) > 0 && !containsOp(ops, jwk.KeyOpSign):
+		return nil, errors.New("its \"use\" or \"key_ops\" says that it is not for signing")
+	case !sameKeyPair(key):
+		return nil, errors.New("its public and private members do not belong together")
+	}
+	return &signingKey{alg: jwa.ES256, kid: parsed.KeyID(), private: key}, nil
+}
+
+func parsePrivateKey(text []byte) (jwk.Key, crypto.Signer, error) {
+	parsed, err := jwk.ParseKey(text)
+	if err != nil {
+		return nil, nil, errors.New("it is not a JSON web key")
+	}
+	var raw any
+	if err := parsed.Raw(&raw); err != nil {
+		return nil, nil, errors.New("its members do not make a key")
+	}
+	private, ok := raw.(crypto.Signer)
+	if !ok {
+		return nil, nil, errors.New("it is not a private RSA, EC or Ed25519 key")
+	}
+	if key, isEd := raw.(ed25519.PrivateKey); isEd && len(key) != ed25519.PrivateKeySize {
+		return nil, nil, errors.New("its members do not make a key")
+	}
+	return parsed, private, nil
+}
+
+// sameKeyPair says whether the public point is that of the private scalar: nobody could verify what is signed else.
+func sameKeyPair(key *ecdsa.PrivateKey) bool {
+	private, err := key.ECDH()
+	if err != nil {
+		return false
+	}
+	public, err := key.PublicKey.ECDH()
+	return err == nil && private.PublicKey().Equal(public)
 }
 
 // sign makes a compact JWS over payload as it is.

@@ -21,6 +21,7 @@ type compactJWT struct {
 }
 
 // parseJWT looks at the shape only: size, exactly two dots, base64url, JSON objects without doubled members, no "crit".
+// Names in the header are exact; those of claims are for the caller to hold to (see [members.noTwins]).
 func parseJWT(raw string) (compactJWT, error) {
 	none := compactJWT{}
 	if len(raw) > maxToken {
@@ -44,6 +45,9 @@ func parseJWT(raw string) (compactJWT, error) {
 	}
 	if header.has("crit") || header.has("b64") { // RFC 7515 §4.1.11: we understand no extension
 		return none, errors.New("its header has critical extensions")
+	}
+	if err := header.noTwinsOf([]string{"alg", "kid", "typ", "crit", "b64", "enc"}); err != nil {
+		return none, fmt.Errorf("its header %w", err)
 	}
 	jwt := compactJWT{raw: raw, payload: decoded[1]}
 	// "jku", "x5u", "jwk" and "x5c" are not even read: keys come from the provider's metadata (RFC 8725 §3.10).

@@ -2,7 +2,9 @@ package oidc
 
 import (
 	"context"
+	"crypto"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 )
@@ -35,6 +37,14 @@ func (s *keySet) find(kid, alg string) []*verificationKey {
 		return nil
 	}
 	return found
+}
+
+// holds says whether a key that was found once is still in the set, as it was: an id may come back with other members.
+func (s *keySet) holds(key *verificationKey) bool {
+	public, canCompare := key.public.(interface{ Equal(crypto.PublicKey) bool })
+	return canCompare && slices.ContainsFunc(s.keys, func(k verificationKey) bool {
+		return k.kid == key.kid && k.alg == key.alg && k.issuer == key.issuer && public.Equal(k.public)
+	})
 }
 
 func (p *Provider) fetchKeys(ctx context.Context, md *Metadata) (*keySet, error) {
@@ -79,10 +89,18 @@ func (p *Provider) keysAtHand(ctx context.Context, kid, alg string) ([]*verifica
 	if err != nil {
 		return nil, err
 	}
-	if reason := s.keys.unusable(p.deps.Now()); reason != "" {
-		return nil, &TroubleError{Provider: p.cfg.Name, Op: "read keys", RetryAfter: seekEvery, Err: errors.New(reason)}
+	if err := p.keysTrouble(s, p.deps.Now()); err != nil {
+		return nil, err
 	}
 	return s.keys.find(kid, alg), nil
+}
+
+// keysTrouble is nil while the keys of s may be used.
+func (p *Provider) keysTrouble(s *snapshot, now time.Time) error {
+	if reason := s.keys.unusable(now); reason != "" {
+		return &TroubleError{Provider: p.cfg.Name, Op: "read keys", RetryAfter: seekEvery, Err: errors.New(reason)}
+	}
+	return nil
 }
 
 func (s *keySet) unusable(now time.Time) string {
@@ -106,6 +124,25 @@ type seeker struct {
 type flight struct {
 	done chan struct{}
 	err  error // read after done
+}
+
+// withdrawn remembers key ids that a newer set no longer has: they need not be looked for.
+func (s *seeker) withdrawn(old, new *keySet) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, key := range old.keys {
+		if !slices.ContainsFunc(new.keys, func(k verificationKey) bool { return k.kid == key.kid }) {
+			s.remember(key.kid)
+		}
+	}
+}
+
+// remember notes a key id that was looked for in vain. The caller holds the lock.
+func (s *seeker) remember(kid string) {
+	if s.sought == nil || len(s.sought) >= maxSought {
+		s.sought = make(map[string]struct{})
+	}
+	s.sought[kid] = struct{}{}
 }
 
 // lookFor fetches the keys for a key id that is not among them, or joins the fetch under way. After it returns nil the keys in force
@@ -144,10 +181,7 @@ func (p *Provider) lookFor(ctx context.Context, kid string) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.sought == nil || len(s.sought) >= maxSought {
-		s.sought = make(map[string]struct{})
-	}
-	s.sought[kid] = struct{}{}
+	s.remember(kid)
 	return nil
 }
 

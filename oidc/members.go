@@ -119,7 +119,7 @@ func (m members) decode(name string, target any) error {
 		err = json.Unmarshal(raw, target)
 	}
 	if err != nil {
-		return fmt.Errorf("has a member %q of the wrong type", name)
+		return fmt.Errorf("has a member '%s' of the wrong type", name)
 	}
 	return nil
 }
@@ -139,7 +139,7 @@ func (m members) seconds(name string) (at int64, present bool, err error) {
 	}
 	var number float64
 	if err := json.Unmarshal(raw, &number); err != nil || math.Abs(number) > 1<<53 {
-		return 0, false, fmt.Errorf("has a member %q that is not a time", name)
+		return 0, false, fmt.Errorf("has a member '%s' that is not a time", name)
 	}
 	return int64(number), true, nil
 }
@@ -169,18 +169,42 @@ func (m members) audience() ([]string, error) {
 	return aud, nil
 }
 
-// decidedNames are the claims that something is decided on. A twin of one in other letters would be read as it by whoever folds case.
-var decidedNames = [...]string{
-	"iss", "sub", "aud", "azp", "exp", "iat", "nbf", "nonce", "at_hash", "auth_time", "acr", "sid", "tid", "oid",
-	"groups", "roles", "scp", "scope", "NAVident", "pid",
+// overage says that the groups were too many for the token, so that it only points to them (tokens of Entra ID): "hasgroups", or an entry
+// "groups" in "_claim_names" (OIDC Core §5.6.2).
+func (m members) overage() bool {
+	var has looseBool
+	if m.decode("hasgroups", &has) == nil && has.yes() {
+		return true
+	}
+	names, err := readObject(m["_claim_names"])
+	return err == nil && names.has("groups")
 }
 
-// noTwins refuses such twins, by the folding of encoding/json (which takes U+017F for s).
-func (m members) noTwins() error {
+// decidedNames are the claims that something is decided on. A twin of one in other letters would be read as it by whoever folds case.
+var decidedNames = [...]string{
+	"iss", "sub", "aud", "azp", "exp", "iat", "nbf", "jti", "uti", "nonce", "at_hash", "c_hash", "s_hash", "auth_time", "acr", "sid", "tid",
+	"oid", "groups", "hasgroups", "_claim_names", "roles", "scp", "scope", "NAVident", "pid", "client_id", "idp", "idtyp", "ver", "typ", "cnf",
+	"consumer", "supplier", "delegation_source",
+}
+
+// noTwins refuses twins of these and of more names.
+func (m members) noTwins(more ...string) error {
+	if err := m.noTwinsOf(decidedNames[:]); err != nil || len(more) == 0 {
+		return err
+	}
+	return m.noTwinsOf(more)
+}
+
+// noTwinsOf refuses names that are one of these but for upper and lower case, by the folding of encoding/json (which takes U+017F for s),
+// and names with a NUL, which end there for whoever reads them in C (GO-2026-4770).
+func (m members) noTwinsOf(names []string) error {
 	for name := range m {
-		for _, decided := range decidedNames {
+		if strings.IndexByte(name, 0) >= 0 {
+			return errors.New("has a member with a NUL in its name")
+		}
+		for _, decided := range names {
 			if name != decided && strings.EqualFold(name, decided) {
-				return fmt.Errorf("has a member that is %q but for upper and lower case", decided)
+				return fmt.Errorf("has a member that is '%s' but for upper and lower case", decided)
 			}
 		}
 	}

@@ -128,7 +128,7 @@ func (cfg ProviderConfig) checkIssuer(got string) error {
 	candidates := []string{got}
 	if strings.Contains(got, tenantPlaceholder) {
 		candidates = nil
-		for _, all := range []string{"common", "organizations", "consumers"} {
+		for _, all := range manyTenants {
 			candidates = append(candidates, strings.Replace(got, tenantPlaceholder, all, 1))
 		}
 	}

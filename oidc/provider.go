@@ -233,6 +233,9 @@ func (p *Provider) install(md *Metadata, keys *keySet) {
 		if keys == nil || keys.asOf.Before(current.keys.asOf) {
 			next.keys = current.keys
 		}
+		if next.keys != current.keys {
+			p.seek.withdrawn(current.keys, next.keys)
+		}
 	} else if keys == nil || len(keys.keys) == 0 {
 		return
 	}

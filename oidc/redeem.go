@@ -10,7 +10,6 @@ import (
 // AuthorizationResponse is what the browser brought back (RFC 6749 §4.1.2, RFC 9207), each parameter known to be single.
 type AuthorizationResponse struct {
 	Code, State, Iss string
-	SessionState     string // OIDC Session Management; not used here
 }
 
 // Redeem completes a login: it checks who answered, exchanges the code, verifies the id token and everything that the login asked for.

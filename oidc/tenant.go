@@ -34,12 +34,69 @@ func (p *Provider) allowsTenant(tenant string) bool {
 
 // issuerHasTenant compares a token's tenant with the GUID in its issuer; an issuer without one, as of test doubles, says nothing.
 func issuerHasTenant(issuer, tenant string) bool {
+	in := tenantIn(issuer)
+	return in == "" || strings.EqualFold(in, tenant)
+}
+
+// tenantIn is the GUID in an issuer, empty if it has none.
+func tenantIn(issuer string) string {
 	for part := range strings.SplitSeq(issuer, "/") {
 		if isGUID(part) {
-			return strings.EqualFold(part, tenant)
+			return part
 		}
 	}
-	return true
+	return ""
+}
+
+// manyTenants stand in the address of metadata for many tenants, where its issuer has the placeholder.
+var manyTenants = [...]string{"common", "organizations", "consumers"}
+
+// mayIssue says whether a token with this "iss" is to be verified by this provider. Before the metadata is there it goes by what the
+// metadata will have to say (see [ProviderConfig.checkIssuer]), so that a genuine token waits for the keys and is not a stranger's.
+// It never waits itself.
+func (p *Provider) mayIssue(issuer string, claims members) bool {
+	switch s := p.state.Load(); {
+	case issuer == "":
+		return false
+	case s != nil:
+		return issuer == p.issuerOf(s.metadata, claims)
+	case p.cfg.Issuer != "":
+		return issuer == p.issuerOf(&Metadata{Issuer: p.cfg.Issuer}, claims)
+	}
+	derived, err := deriveIssuer(p.cfg.WellKnownURL)
+	if err != nil {
+		return false
+	}
+	for _, all := range manyTenants {
+		before, after, found := strings.Cut(derived, "/"+all+"/")
+		if !found {
+			continue
+		}
+		tenant, err := claims.text("tid")
+		if err != nil || !p.allowsTenant(tenant) {
+			return false
+		}
+		derived = before + "/" + tenant + "/" + after
+		break
+	}
+	return strings.TrimSuffix(issuer, "/") == strings.TrimSuffix(derived, "/")
+}
+
+// knownIssuer is what the metadata or the configuration says; empty if neither does yet, and for many tenants.
+func (p *Provider) knownIssuer() string {
+	issuer := p.cfg.Issuer
+	if s := p.state.Load(); s != nil {
+		issuer = s.metadata.Issuer
+	}
+	if strings.Contains(issuer, tenantPlaceholder) {
+		return ""
+	}
+	return issuer
+}
+
+// speaksFor says whether a key may sign for an issuer. Keys of Entra ID name theirs, some with the tenant left open (S-34).
+func (k *verificationKey) speaksFor(issuer, tenant string) bool {
+	return k.issuer == "" || strings.ReplaceAll(k.issuer, tenantPlaceholder, tenant) == issuer
 }
 
 func isGUID(s string) bool {

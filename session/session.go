@@ -27,9 +27,6 @@ func (s *Session) Tokens() oidc.Tokens {
 // HashedID names the session in logs: 22 characters, the same on every replica, and no handle on anything.
 func (s *Session) HashedID() string { return s.hashedID }
 
-// Ends is when the session is over, whatever happens.
-func (s *Session) Ends() time.Time { return s.record.ends }
-
 // SID is the provider's name for its session, as given to [Manager.Create].
 func (s *Session) SID() string { return s.record.sid }
 

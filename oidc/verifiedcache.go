@@ -1,0 +1,112 @@
+package oidc
+
+import (
+	"crypto/sha256"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+)
+
+const defaultVerifiedCache = 32 << 20
+
+// verified is what was found out about one token, and what it depends on.
+type verified struct {
+	identity  *Identity
+	from      *acceptance
+	key       verificationKey // that signed it
+	announced string          // issuer of the metadata
+	until     int64           // seconds since 1970: the end of the token, with leeway
+	weight    uint32
+	seen      atomic.Pointer[snapshot] // keys and metadata in which key and issuer were found last
+}
+
+// stillGood says whether what was verified once still holds: the token lives, and the key that signed it is one of the provider's (a
+// withdrawn one takes its tokens with it at once, GO-2025-3376). An error is trouble with the keys: they are too old to say so (S-34).
+func (e *verified) stillGood(now time.Time) (bool, error) {
+	if now.Unix() > e.until {
+		return false, nil
+	}
+	current := e.from.Provider.state.Load() // there was one when the token was verified, and there will always be one
+	if err := e.from.Provider.keysTrouble(current, now); err != nil {
+		return false, err
+	}
+	if e.seen.Load() == current {
+		return true, nil
+	}
+	if current.metadata.Issuer != e.announced || !current.keys.holds(&e.key) {
+		return false, nil
+	}
+	e.seen.Store(current)
+	return true, nil
+}
+
+// verifiedKey names a token under the settings that it was verified with.
+type verifiedKey [sha256.Size]byte
+
+// verifiedCache remembers good tokens, never bad ones, up to a weight in bytes. Nothing in it is believed without [verified.stillGood].
+type verifiedCache struct {
+	entries *otter.Cache[verifiedKey, *verified]
+	buffers sync.Pool // of *[keyBuffer]byte that begin with the fingerprint of the settings
+}
+
+const keyBuffer = sha256.Size + maxBearer
+
+func newVerifiedCache(settings [sha256.Size]byte, maxBytes int64, now func() time.Time) *verifiedCache {
+	if maxBytes <= 0 {
+		maxBytes = defaultVerifiedCache
+	}
+	c := &verifiedCache{entries: otter.Must(&otter.Options[verifiedKey, *verified]{
+		MaximumWeight: uint64(maxBytes),
+		Weigher:       func(_ verifiedKey, e *verified) uint32 { return e.weight },
+		ExpiryCalculator: otter.ExpiryWritingFunc(func(entry otter.Entry[verifiedKey, *verified]) time.Duration {
+			left := min(entry.Value.until-now().Unix()+1, int64(math.MaxInt64/time.Second)/2)
+			return time.Duration(max(left, 1)) * time.Second
+		}),
+		Clock: cacheClock(now),
+	})}
+	c.buffers.New = func() any {
+		buffer := new([keyBuffer]byte)
+		copy(buffer[:], settings[:])
+		return buffer
+	}
+	return c
+}
+
+// keyOf hashes the settings and the whole token: two tokens with one key would be two with one hash. raw must not be longer than maxBearer.
+func (c *verifiedCache) keyOf(raw string) verifiedKey {
+	buffer := c.buffers.Get().(*[keyBuffer]byte)
+	n := copy(buffer[sha256.Size:], raw)
+	key := sha256.Sum256(buffer[:sha256.Size+n])
+	c.buffers.Put(buffer)
+	return key
+}
+
+func (c *verifiedCache) get(key verifiedKey) *verified {
+	e, _ := c.entries.GetIfPresent(key)
+	return e
+}
+
+func (c *verifiedCache) keep(key verifiedKey, e *verified) { c.entries.Set(key, e) }
+
+func (c *verifiedCache) drop(key verifiedKey) { c.entries.Invalidate(key) }
+
+// size is in the unit of the bound: bytes, estimated.
+func (c *verifiedCache) size() uint64 { return c.entries.WeightedSize() }
+
+// weightOf is what an entry keeps alive, as measured: the claims, the texts of the caller that were taken out of them, the headers that are made of
+// both (see [Identity.Memo]) with the token itself as Authorization, and what the cache needs for an entry.
+func weightOf(jwt compactJWT) uint32 {
+	return uint32(2<<10 + 3*len(jwt.payload) + len(jwt.raw))
+}
+
+// cacheClock makes the cache tell the time by ours, and forgo a goroutine of its own: what has ended is cleared away when something is kept.
+type cacheClock func() time.Time
+
+// NowNano implements [otter.Clock].
+func (c cacheClock) NowNano() int64 { return c().UnixNano() }
+
+// Tick implements [otter.Clock]; nil means that there are no ticks.
+func (cacheClock) Tick(time.Duration) <-chan time.Time { return nil }
