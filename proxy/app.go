@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"net/http"
-	"net/url"
 	"time"
 
 	"postern/oidc"
@@ -10,6 +9,23 @@ import (
 	"postern/proxy/policy"
 	"postern/session"
 )
+
+// passage is one request for the app on its way: what was found out before and about its caller.
+type passage struct {
+	in      *ingress // that the request came in by; nil for another address
+	policy  *policy.Policy
+	route   policy.Route
+	ignored bool // auto-login leaves the path alone
+	keep    bool // Authorization goes on to the app although nobody was admitted by it
+	who     caller
+}
+
+// caller is who a request is from. The zero value is nobody.
+type caller struct {
+	identity *oidc.Identity
+	session  *session.Session // nil for the bearer of a token
+	token    string           // the access token that the app gets
+}
 
 // serveApp decides on a request for the app and forwards it: the path in all its readings, the caller, what the caller may, the headers.
 func (h *Handler) serveApp(v *visit, r *http.Request) error {
@@ -24,43 +40,66 @@ func (h *Handler) serveApp(v *visit, r *http.Request) error {
 		h.forwardPreflight(v, r)
 		return nil
 	}
-	ignored := h.ignored.MatchPath(path)
-	in := h.ingresses.match(r.Host, h.forwardedHost(r), rawPath(r))
-	caller, err := h.caller(v, r, in)
-	if err != nil {
-		if f := classify(err); f.status != http.StatusServiceUnavailable || !ignored || h.protected {
+	p := &passage{
+		in: h.ingresses.match(r.Host, h.forwardedHost(r), rawPath(r)), policy: h.policy(), ignored: h.ignored.MatchPath(path),
+		keep: h.bearer == nil,
+	}
+	p.route = p.policy.Route(policy.Request{Path: path, Method: r.Method})
+	if err := h.establish(v, r, p); err != nil {
+		if f := classify(err); f.status != http.StatusServiceUnavailable || !h.open(p) {
 			return f
 		}
-		v.err = err // an ignored path is served without identity while store or provider is in trouble (contract 3.4)
+		v.err = err // an open path is served without identity while store or provider is in trouble (contract 3.4)
 	}
-	if caller == nil && (h.protected || h.cfg.Front.AutoLogin && !ignored) {
-		return h.unauthenticated(r, in, ignored)
-	}
-	return h.forward(v, r, in, caller)
+	return h.decide(v, r, p)
 }
 
-// caller is who the session cookie speaks for, or nil for nobody. Trouble on the way to the answer is an error, never nobody.
-func (h *Handler) caller(v *visit, r *http.Request, in *ingress) (*session.Session, error) {
-	if !h.loginOn || in == nil {
-		return nil, nil
+// open says whether nobody would be let through.
+func (h *Handler) open(p *passage) bool {
+	return p.route.Public() || p.ignored && (!h.protected || h.reportOnly)
+}
+
+// establish finds out who is calling: the bearer of a token, else whoever the session cookie speaks for, else nobody (contract 4.1, step 3).
+// Trouble on the way to the answer is an error, never nobody.
+func (h *Handler) establish(v *visit, r *http.Request, p *passage) (err error) {
+	settled := false
+	if h.bearer != nil {
+		settled, err = h.establishBearer(v, r, p)
 	}
-	value, err := ownCookie(r, in.cookies.session)
+	if !settled && err == nil {
+		err = h.establishSession(r, p)
+	}
+	if who := &p.who; who.identity != nil {
+		v.identity = who.identity
+		if who.session != nil {
+			v.session = who.session.HashedID()
+		}
+	}
+	return err
+}
+
+// establishSession finds whoever the session cookie speaks for.
+func (h *Handler) establishSession(r *http.Request, p *passage) error {
+	if !h.loginOn || p.in == nil {
+		return nil
+	}
+	value, err := ownCookie(r, p.in.cookies.session)
 	if err != nil || value == "" {
-		return nil, err
+		return err
 	}
 	s, err := h.use(r, value)
 	switch {
 	case noSession(err):
-		return nil, nil
+		return nil
 	case err != nil:
-		return nil, err
+		return err
 	case !oidc.ACRSatisfies(h.client.RequiredACR(), s.Identity().ACR()):
-		return nil, nil // a level below the configured one is a reason to log in, as with wonderwall
+		return nil // a level below the configured one is a reason to log in, as with wonderwall
 	case h.crossSite.refuses(r):
-		return nil, errCrossSite()
+		return errCrossSite()
 	}
-	v.identity, v.session = s.Identity(), s.HashedID()
-	return s, nil
+	p.who = caller{identity: s.Identity(), session: s, token: s.Tokens().Access.Raw()}
+	return nil
 }
 
 // use reads the session. An upgrade neither refreshes it nor keeps it alive (S-30, contract 3.3): where its token has expired, the next plain
@@ -82,53 +121,26 @@ func (h *Handler) use(r *http.Request, value string) (*session.Session, error) {
 	}
 }
 
-// unauthenticated answers nobody where somebody is required (contract 4.1): a browser that navigates is sent to log in, everything else
-// learns where that would be.
-func (h *Handler) unauthenticated(r *http.Request, in *ingress, ignored bool) error {
-	f := &failure{
-		status: http.StatusUnauthorized, code: "unauthenticated", page: pages.LoginRequired,
-		description: "unauthenticated, please log in",
-		body:        `{"error":"unauthenticated, please log in"}`,
-		header:      http.Header{},
-	}
-	if !h.loginOn || in == nil {
-		return f
-	}
-	if isNavigation(r) {
-		login := loginURL(in, rawTarget(r))
-		if h.cfg.Front.AutoLogin && !ignored {
-			f.status, f.redirect = http.StatusFound, login
-			return f
+// forward sends the request to the app. Whatever the client wrote into a header of ours is gone before ours are set.
+func (h *Handler) forward(v *visit, r *http.Request, p *passage) error {
+	out := outgoing{prepare: func(out, r *http.Request) {
+		h.cleanHeaders(v, out, r)
+		if p.who.identity == nil {
+			if !p.keep {
+				delete(out.Header, "Authorization")
+			}
+			return
 		}
-		f.primary = &pages.Link{Href: login}
+		h.introduce(v, out.Header, r, p)
+	}}
+	if p.who.session != nil {
+		out.cookieCaller = true
+		out.answered = func(res *http.Response) { h.noteSentBack(r, p.in, res) }
 	}
-	f.header.Set("Location", loginURL(in, h.refererTarget(r, in)))
-	return f
-}
-
-// refererTarget is the page that a script's request came from, to come back to after a login.
-func (h *Handler) refererTarget(r *http.Request, in *ingress) string {
-	referer := r.Header.Get("Referer")
-	if u, err := url.Parse(referer); err == nil && u.Host != "" && h.ingresses.matchHost(u.Host, u.EscapedPath()) != nil {
-		return referer
+	if err := h.attest(v, r, p); err != nil {
+		return err
 	}
-	return in.root()
-}
-
-// forward sends the request to the app. Whatever the client wrote into a header of ours is gone before ours are set. s is nil for nobody.
-func (h *Handler) forward(v *visit, r *http.Request, in *ingress, s *session.Session) error {
-	if s == nil {
-		h.upstream.serve(v, r, outgoing{prepare: func(out, r *http.Request) { h.cleanHeaders(v, out, r) }})
-		return nil
-	}
-	h.upstream.serve(v, r, outgoing{
-		cookieCaller: true,
-		prepare: func(out, r *http.Request) {
-			h.cleanHeaders(v, out, r)
-			h.introduce(v, out.Header, s)
-		},
-		answered: func(res *http.Response) { h.noteSentBack(r, in, res) },
-	})
+	h.upstream.serve(v, r, out)
 	return nil
 }
 
@@ -143,17 +155,40 @@ func (h *Handler) cleanHeaders(v *visit, out, in *http.Request) {
 	out.Header[headerRequestID] = []string{v.id}
 }
 
-// introduce tells the app who is calling.
-func (h *Handler) introduce(v *visit, header http.Header, s *session.Session) {
-	tokens := s.Tokens()
-	header["Authorization"] = h.identity.authorization(s.Identity(), tokens.Access.Raw())
-	if h.cfg.Upstream.IncludeIDToken {
-		header["X-Wonderwall-Id-Token"] = []string{tokens.ID.Raw()}
+// introduce tells the app who is calling. The bearer of a token has brought the Authorization that the app gets.
+func (h *Handler) introduce(v *visit, header http.Header, r *http.Request, p *passage) {
+	auth, id := "bearer", p.who.identity
+	if s := p.who.session; s != nil {
+		auth = "session"
+		header["Authorization"] = h.identity.authorization(id, p.who.token)
+		if h.cfg.Upstream.IncludeIDToken {
+			header["X-Wonderwall-Id-Token"] = []string{s.Tokens().ID.Raw()}
+		}
 	}
-	if h.identity.write(header, s.Identity(), "session", tokens.Access.Raw()) {
-		h.log.Warn("identity headers exceed identity.max-bytes: groups and claims are left out",
+	if h.identity.write(header, id, auth, p.who.token) {
+		h.log.WarnContext(r.Context(), "identity headers exceed identity.max-bytes: groups and claims are left out",
 			"request_id", v.id, "session", v.session)
 	}
+	if v.assertion != "" {
+		header[headerAssertion] = []string{v.assertion}
+	}
+}
+
+// attest signs who is calling, for apps that can be reached by other ways too (contract 4.4).
+func (h *Handler) attest(v *visit, r *http.Request, p *passage) (err error) {
+	if h.assertions == nil || p.who.identity == nil {
+		return nil
+	}
+	v.assertion, err = h.assertions.sign(p.who.identity, h.audience(p.policy), r)
+	return err
+}
+
+// audience is the app as assertions name it (S-20): its cluster:namespace:app, else its first ingress.
+func (h *Handler) audience(p *policy.Policy) string {
+	if app := p.App().String(); app != "" {
+		return app
+	}
+	return h.appName
 }
 
 // appFailed answers for an app that did not.

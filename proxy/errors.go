@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -13,10 +14,11 @@ import (
 )
 
 // failure is an error that knows its answer. Every refusal of the front door is one, and (*Handler).answer is the one place where it
-// becomes bytes. Code is stable: it is the "error" of a JSON body and the "reason" of the log line.
+// becomes bytes. Code and reason are stable.
 type failure struct {
 	status      int
-	code        string
+	code        string // "error" of a JSON body
+	reason      string // of the log line, if it is more exact than code
 	description string // what is wrong and what to do, for the caller; never a byte of the request
 	page        pages.Kind
 	primary     *pages.Link
@@ -122,7 +124,7 @@ const statusClientGone = 499
 
 // answer writes a failure: a page to a browser that navigates, JSON to a program.
 func (h *Handler) answer(v *visit, r *http.Request, f *failure) {
-	v.reason, v.err = f.code, f.err
+	v.reason, v.err = cmp.Or(f.reason, f.code), f.err
 	if v.wrote {
 		panic(http.ErrAbortHandler) // the head is on its way: cutting the connection is all that is left to say
 	}

@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"cmp"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -28,13 +30,23 @@ type Config struct {
 	OpenID    config.OpenID
 	Session   config.Session
 	Limits    config.Limits
+
+	PolicyFiles    bool   // there is an access policy in files
+	PolicyReports  bool   // policy-mode report: refusals are counted and not made (S-15)
+	BearerExplicit bool   // the operator named bearer.providers
+	AppName        string // the app's own name where no policy says one: for audience and realm
 }
 
-// Deps are the front door's collaborators. Client, Sessions and Ring are nil while login is off.
+// Deps are the front door's collaborators. Client, Sessions and Ring are nil while login is off, Bearer while no tokens are accepted, Signer
+// without assertions.
 type Deps struct {
 	Client     *oidc.Client
 	Sessions   *session.Manager
 	Ring       *session.KeyRing
+	Bearer     *oidc.Verifier
+	Signer     *oidc.Signer
+	SignerKept bool                  // the keys of Signer come from a file, and outlive the process
+	Policy     func() *policy.Policy // the policy in force; nil: that of an app without one
 	Log        *slog.Logger
 	Registerer prometheus.Registerer // nil registers nothing
 	Now        func() time.Time      // nil is time.Now
@@ -48,10 +60,12 @@ type Handler struct {
 
 	loginOn      bool
 	localLogout  bool // ID-porten has no local logout: the person would be signed in again without being asked
-	protected    bool // the app relies on Postern to keep strangers out: require-auth (or, later, a policy)
+	protected    bool // the app relies on Postern to keep strangers out: require-auth or a policy
+	reportOnly   bool
 	ingresses    ingresses
 	hosts        []string // of the ingresses
-	challenge    string   // WWW-Authenticate of a 401 (RFC 6750 §3)
+	challenge    string   // how every WWW-Authenticate begins (RFC 6750 §3)
+	appName      string   // see audience
 	ignored      *policy.Globs
 	managed      *managed
 	routing      *managed
@@ -64,6 +78,11 @@ type Handler struct {
 	pages        *pages.Pages
 	metrics      *metrics
 	logins       *rate.Limiter
+	policy       func() *policy.Policy
+	bearer       *oidc.Verifier
+	assertions   *assertions
+	signer       *oidc.Signer
+	signerKept   bool
 	client       *oidc.Client
 	sessions     *session.Manager
 	ring         *session.KeyRing
@@ -95,17 +114,19 @@ func New(cfg Config, d Deps) (*Handler, error) {
 		cfg: cfg, log: d.Log, now: d.Now,
 		loginOn:     d.Client != nil,
 		localLogout: cfg.OpenID.Provider != "idporten",
-		protected:   cfg.Front.RequireAuth,
-		ingresses:   newIngresses(cfg.Front.Ingress),
-		ignored:     globs,
-		managed:     newManaged(extraHeaders(cfg.Identity)),
-		sameOrigin:  http.NewCrossOriginProtection(),
-		ownCookie:   ownCookies(cfg.Cookie.Prefix),
-		identity:    newIdentityHeaders(cfg.Identity),
-		pages:       rendered,
-		metrics:     newMetrics(d.Registerer),
-		logins:      rate.NewLimiter(rate.Limit(cfg.Front.LoginRate), loginBurst*cfg.Front.LoginRate),
-		client:      d.Client, sessions: d.Sessions, ring: d.Ring,
+		protected:   cfg.Front.RequireAuth || cfg.PolicyFiles,
+		reportOnly:  cfg.PolicyReports,
+		policy:      d.Policy, bearer: d.Bearer, signer: d.Signer, signerKept: d.SignerKept,
+		ingresses:  newIngresses(cfg.Front.Ingress),
+		ignored:    globs,
+		managed:    newManaged(extraHeaders(cfg.Identity)),
+		sameOrigin: http.NewCrossOriginProtection(),
+		ownCookie:  ownCookies(cfg.Cookie.Prefix),
+		identity:   newIdentityHeaders(cfg.Identity),
+		pages:      rendered,
+		metrics:    newMetrics(d.Registerer),
+		logins:     rate.NewLimiter(rate.Limit(cfg.Front.LoginRate), loginBurst*cfg.Front.LoginRate),
+		client:     d.Client, sessions: d.Sessions, ring: d.Ring,
 	}
 	for _, in := range h.ingresses {
 		in.cookies = namesFor(in, cfg.Cookie)
@@ -114,11 +135,11 @@ func New(cfg Config, d Deps) (*Handler, error) {
 			return nil, fmt.Errorf("ingress: %w", err)
 		}
 	}
-	realm := "postern"
-	if len(h.ingresses) > 0 {
-		realm = h.ingresses[len(h.ingresses)-1].host
+	if h.policy == nil {
+		none := policy.WithoutFile(policy.Settings{RequireAuth: cfg.Front.RequireAuth})
+		h.policy = func() *policy.Policy { return none }
 	}
-	h.challenge = `Bearer realm="` + realm + `"`
+	h.nameApp()
 	h.forwarding = newForwarding(cfg.Front, h.protected)
 	if h.protected {
 		h.routing = newRouting(cfg.Front.ForwardHeaders)
@@ -131,6 +152,24 @@ func New(cfg Config, d Deps) (*Handler, error) {
 		h.roundsSealer = d.Ring.Sealer("rounds", h.roundsWindow())
 	}
 	return h, nil
+}
+
+// nameApp finds what to call the app: in challenges (realm), and in assertions where no policy names it.
+func (h *Handler) nameApp() {
+	h.appName = h.cfg.AppName
+	realm := cmp.Or(h.policy().App().Name, h.appName)
+	if len(h.ingresses) > 0 {
+		first := h.ingresses[len(h.ingresses)-1]
+		h.appName, realm = cmp.Or(h.appName, first.url("")), cmp.Or(realm, first.host)
+	}
+	h.challenge = "Bearer realm=" + quoted(cmp.Or(realm, "postern"))
+	if h.signer != nil {
+		issuer := h.cfg.Identity.AssertionIssuer
+		if issuer == "" && len(h.cfg.Front.Ingress) > 0 {
+			issuer = newIngresses(h.cfg.Front.Ingress[:1])[0].url("")
+		}
+		h.assertions = newAssertions(h.signer, issuer, h.now, rand.Reader)
+	}
 }
 
 func extraHeaders(cfg config.Identity) []string {
@@ -165,6 +204,11 @@ func (h *Handler) serve(v *visit, r *http.Request) error {
 	}
 	if rest, own := h.ownPath(r); own {
 		return h.serveOwn(v, r, rest)
+	}
+	if h.bearer != nil {
+		if in, is := resourcePath(rawPath(r), h.ingresses, r.Host, h.forwardedHost(r)); is {
+			return h.resourceMetadata(v, r, in)
+		}
 	}
 	return h.serveApp(v, r)
 }

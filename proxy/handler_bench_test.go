@@ -16,6 +16,7 @@ import (
 
 	"postern/config"
 	"postern/oidc"
+	"postern/proxy/policy"
 	"postern/session"
 )
 
@@ -135,19 +136,26 @@ func BenchmarkHandler(b *testing.B) {
 	}
 }
 
-// BenchmarkDecision is everything but the reverse proxy: target, path, caller.
+// BenchmarkDecision is everything but the reverse proxy: target, path, caller, policy.
 func BenchmarkDecision(b *testing.B) {
 	d := newDoor(b, "127.0.0.1:1")
 	r := benchRequest(d.cookie)
 	b.ReportAllocs()
 	for b.Loop() {
-		v := &visit{}
 		if checkTarget(r, d.hosts...) != nil {
 			b.Fatal("refused")
 		}
-		in := d.ingresses.match(r.Host, "", rawPath(r))
-		if s, err := d.caller(v, r, in); err != nil || s == nil {
+		path, err := policy.Read(rawPath(r))
+		if err != nil {
 			b.Fatal(err)
+		}
+		p := passage{in: d.ingresses.match(r.Host, "", rawPath(r)), policy: d.policy()}
+		p.route = p.policy.Route(policy.Request{Path: path, Method: r.Method})
+		if err := d.establishSession(r, &p); err != nil || p.who.identity == nil {
+			b.Fatal(err)
+		}
+		if p.policy.Decide(&p.route, p.who.identity.Caller()).Outcome != policy.Admitted {
+			b.Fatal("refused")
 		}
 	}
 }

@@ -4,14 +4,21 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"postern/proxy/policy"
 )
 
 // metrics are the front door's series. Every label has a closed set of values: nothing that a client writes becomes one.
 type metrics struct {
-	requests map[string]*routeMetrics
-	reasons  *prometheus.CounterVec
-	logins   *prometheus.CounterVec
-	logouts  *prometheus.CounterVec
+	requests  map[string]*routeMetrics
+	decisions *prometheus.CounterVec
+	admitted  prometheus.Counter // the most frequent ones of decisions, kept at hand
+	nobody    prometheus.Counter
+	reasons   *prometheus.CounterVec
+
+	wouldRefuse *prometheus.CounterVec
+	logins      *prometheus.CounterVec
+	logouts     *prometheus.CounterVec
 }
 
 type routeMetrics struct {
@@ -31,8 +38,14 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	}, []string{"route"})
 	m := &metrics{
 		requests: make(map[string]*routeMetrics),
+		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "postern_policy_decisions_total", Help: "Decisions of the access policy by outcome, and by the reason why a caller is not admitted.",
+		}, []string{"outcome", "reason"}),
 		reasons: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "postern_refusals_total", Help: "Requests that Postern answered with a refusal, by reason code.",
+		}, []string{"reason"}),
+		wouldRefuse: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "postern_would_refuse_total", Help: "Requests that policy-mode report let pass, by the reason why they would have been refused.",
 		}, []string{"reason"}),
 		logins: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "postern_logins_total", Help: "Logins by result: completed, or the reason code.",
@@ -42,8 +55,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}, []string{"operation"}),
 	}
 	if reg != nil {
-		reg.MustRegister(requests, duration, m.reasons, m.logins, m.logouts)
+		reg.MustRegister(requests, duration, m.decisions, m.reasons, m.wouldRefuse, m.logins, m.logouts)
 	}
+	m.admitted = m.decisions.WithLabelValues("admitted", "")
+	m.nobody = m.decisions.WithLabelValues("public", policy.NoCaller.Code())
 	for _, route := range allRoutes() {
 		series := &routeMetrics{seconds: duration.WithLabelValues(route)}
 		for class, name := range statusClasses {
@@ -52,6 +67,19 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		m.requests[route] = series
 	}
 	return m
+}
+
+func (m *metrics) decided(d policy.Decision) {
+	switch {
+	case d.Outcome == policy.Admitted:
+		m.admitted.Inc()
+	case d.Outcome == policy.Public && d.Reason == policy.NoCaller:
+		m.nobody.Inc()
+	case d.Outcome == policy.Public:
+		m.decisions.WithLabelValues("public", d.Reason.Code()).Inc()
+	default:
+		m.decisions.WithLabelValues("refused", d.Reason.Code()).Inc()
+	}
 }
 
 func (m *metrics) observe(route string, status int, reason string, took time.Duration) {

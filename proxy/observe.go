@@ -26,8 +26,13 @@ type visit struct {
 	err      error  // the cause of a refusal, for the log
 	identity *oidc.Identity
 	session  string // keyed hash of the session id
-	status   int
-	wrote    bool
+	rule     string // of the policy, that decided
+
+	wouldRefuse string // why report mode let pass what would have been refused; else empty
+	assertion   string // signed identity for the app, or empty
+
+	status int
+	wrote  bool
 }
 
 // WriteHeader notes the status. Informational answers (1xx) come before the real one.
@@ -88,7 +93,7 @@ func (h *Handler) finish(v *visit, r *http.Request) {
 	switch {
 	case v.status >= 500:
 		level = slog.LevelWarn
-	case v.route != routeApp, v.reason != "", h.cfg.Upstream.AccessLogs && v.identity != nil:
+	case v.route != routeApp, v.reason != "", v.wouldRefuse != "", h.cfg.Upstream.AccessLogs && v.identity != nil:
 		level = slog.LevelInfo
 	}
 	if v.route == routePing || v.status == statusClientGone {
@@ -102,7 +107,7 @@ func (h *Handler) finish(v *visit, r *http.Request) {
 }
 
 func (h *Handler) eventOf(v *visit, r *http.Request, took time.Duration) []slog.Attr {
-	attrs := make([]slog.Attr, 0, 14)
+	attrs := make([]slog.Attr, 0, 20)
 	attrs = append(attrs,
 		slog.String("request_id", v.id),
 		slog.String("method", r.Method),
@@ -117,6 +122,12 @@ func (h *Handler) eventOf(v *visit, r *http.Request, took time.Duration) []slog.
 	if v.reason != "" {
 		attrs = append(attrs, slog.String("reason", v.reason))
 	}
+	if v.wouldRefuse != "" {
+		attrs = append(attrs, slog.String("would_refuse", v.wouldRefuse))
+	}
+	if v.rule != "" {
+		attrs = append(attrs, slog.String("rule", v.rule))
+	}
 	if v.err != nil {
 		attrs = append(attrs, slog.String("error", maskDigits(v.err.Error())))
 	}
@@ -125,6 +136,9 @@ func (h *Handler) eventOf(v *visit, r *http.Request, took time.Duration) []slog.
 	}
 	if v.identity != nil {
 		attrs = append(attrs, slog.String("provider", v.identity.Provider()), slog.String("kind", string(v.identity.Kind())))
+	}
+	if id := v.identity; id != nil && id.Issuer() != "" {
+		attrs = append(attrs, slog.String("issuer", id.Issuer()), slog.String("client", id.Client()), slog.String("token_id", maskDigits(id.TokenID())))
 	}
 	return attrs
 }

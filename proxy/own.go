@@ -21,6 +21,7 @@ const (
 	pathSession        = "/session"
 	pathSessionRefresh = "/session/refresh"
 	pathPing           = "/ping"
+	pathKeySet         = "/jwks"
 )
 
 // Names of the routes in logs and metrics.
@@ -29,6 +30,8 @@ const (
 	routeOwn     = "own" // below the own prefix, without an endpoint
 	routeSession = "session"
 	routePing    = "ping"
+	routeKeySet  = "jwks"
+	routeMeta    = "protected_resource" // RFC 9728, the one endpoint beside the own prefix
 )
 
 type endpoint struct {
@@ -49,10 +52,11 @@ var endpoints = [...]endpoint{
 	{pathSession + "/", routeSession, []string{"GET"}, (*Handler).sessionInfo},
 	{pathSessionRefresh, "session_refresh", []string{"GET", "POST"}, (*Handler).sessionRefresh},
 	{pathPing, routePing, []string{"GET"}, (*Handler).ping},
+	{pathKeySet, routeKeySet, []string{"GET", "HEAD"}, (*Handler).keySet},
 }
 
 func allRoutes() []string {
-	routes := []string{routeApp, routeOwn}
+	routes := []string{routeApp, routeOwn, routeMeta}
 	for _, e := range endpoints {
 		if !slices.Contains(routes, e.route) {
 			routes = append(routes, e.route)
@@ -62,18 +66,20 @@ func allRoutes() []string {
 }
 
 // ownPath says whether a request is for the own tree of one of the ingress paths, and what follows "/oauth2". The path is compared as it
-// came: a spelling that only decodes to ours is the app's.
+// came: a spelling that only decodes to ours is the app's. Without login the key set is all that is owned (contract 2), also where there is no
+// ingress: the app asks for it directly.
 func (h *Handler) ownPath(r *http.Request) (rest string, own bool) {
 	path := rawPath(r)
-	if !h.loginOn || !strings.Contains(path, ownPrefix) {
+	if !h.loginOn && h.signer == nil || !strings.Contains(path, ownPrefix) {
 		return "", false
 	}
 	for _, in := range h.ingresses {
 		if root := in.path + ownPrefix; underPath(path, root) {
-			return path[len(root):], true
+			rest = path[len(root):]
+			return rest, h.loginOn || rest == pathKeySet
 		}
 	}
-	return "", false
+	return pathKeySet, h.signer != nil && path == ownPrefix+pathKeySet
 }
 
 // serveOwn answers a request for the own tree. Nothing below it ever reaches the app.
@@ -82,7 +88,7 @@ func (h *Handler) serveOwn(v *visit, r *http.Request, rest string) error {
 	noStore(v.Header())
 	for i := range endpoints {
 		e := &endpoints[i]
-		if e.path != rest || e.path == pathLogoutLocal && !h.localLogout {
+		if e.path != rest || e.path == pathLogoutLocal && !h.localLogout || e.path == pathKeySet && h.signer == nil {
 			continue
 		}
 		v.route = e.route
@@ -101,6 +107,23 @@ func noStore(header http.Header) {
 	header["Expires"] = []string{"Thu, 01 Jan 1970 00:00:00 GMT"}
 	header["Pragma"] = []string{"no-cache"}
 	header["X-Accel-Expires"] = []string{"0"}
+}
+
+// keySet answers GET /oauth2/jwks: the keys of the signed assertion (contract 4.4).
+func (h *Handler) keySet(v *visit, _ *http.Request) error {
+	serveKeySet(v, h.signer, h.signerKept)
+	return nil
+}
+
+// resourceMetadata answers GET /.well-known/oauth-protected-resource (RFC 9728 §3).
+func (h *Handler) resourceMetadata(v *visit, r *http.Request, in *ingress) error {
+	v.route = routeMeta
+	if !safe(r.Method) {
+		return errMethod("GET, HEAD, OPTIONS")
+	}
+	current := h.policy()
+	serveResource(v, resourceDocument(in, h.bearer.Issuers(), current.Scopes(), current.App().Name))
+	return nil
 }
 
 func (h *Handler) ping(v *visit, _ *http.Request) error {

@@ -105,7 +105,12 @@ func newFront(t *testing.T, cfg config.Upstream, out outgoing) *front {
 			http.Error(w, "error page", err.status)
 		}
 	})
-	t.Cleanup(u.close)
+	t.Cleanup(func() {
+		if kept, ok := u.transport.(transport); ok {
+			kept.usual.CloseIdleConnections()
+			kept.upgrades.CloseIdleConnections()
+		}
+	})
 	f.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if problem := checkTarget(r); problem != nil {
 			http.Error(w, problem.code, problem.status)

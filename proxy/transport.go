@@ -70,11 +70,6 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return t.roundTripH2C(r)
 }
 
-func (t transport) closeIdle() {
-	t.usual.CloseIdleConnections()
-	t.upgrades.CloseIdleConnections()
-}
-
 // maxAttempts bounds how often one request is sent to an app that speaks HTTP/2.
 const maxAttempts = 4
 

@@ -14,7 +14,6 @@ import (
 type upstream struct {
 	address   string
 	transport http.RoundTripper
-	closeIdle func()
 	buffers   *buffers
 	quiet     *log.Logger
 	ownCookie func(name string) bool
@@ -44,16 +43,12 @@ func newUpstream(cfg config.Upstream, ownCookie func(string) bool, onError func(
 	return &upstream{
 		address:   upstreamAddress(cfg),
 		transport: transport,
-		closeIdle: transport.closeIdle,
 		buffers:   new(buffers),
 		quiet:     log.New(io.Discard, "", 0), // what ReverseProxy logs comes by onError or the panic as well, or is a client that left
 		ownCookie: ownCookie,
 		onError:   onError,
 	}
 }
-
-// close ends idle connections to the app.
-func (u *upstream) close() { u.closeIdle() }
 
 // serve forwards a request that [checkTarget] has passed, and the answer back.
 func (u *upstream) serve(w http.ResponseWriter, r *http.Request, out outgoing) {

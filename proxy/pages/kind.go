@@ -29,6 +29,7 @@ const (
 	NotFound                     // no such own endpoint; front page / try again
 	MethodNotAllowed             // front page / try again
 	Forbidden                    // the policy refuses this caller; front page / log in with another account
+	LevelTooLow                  // the policy asks for a stronger login; log in again / front page
 
 	kinds // how many there are
 )
@@ -99,6 +100,8 @@ func (k Kind) traits() traits {
 		return traits{"method_not_allowed", http.StatusMethodNotAllowed, frontPage, tryAgain, tryAgain, false}
 	case Forbidden:
 		return traits{"forbidden", http.StatusForbidden, frontPage, logInOther, tryAgain, false}
+	case LevelTooLow:
+		return traits{"level_too_low", http.StatusUnauthorized, logInAgain, frontPage, logInAgain, true}
 	default:
 		return traits{"internal", http.StatusInternalServerError, tryAgain, frontPage, tryAgain, false}
 	}
