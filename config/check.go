@@ -6,7 +6,10 @@ func (l *loader) check() {
 	l.checkLimits()
 	l.checkIngress()
 	l.checkUpstream()
+	l.checkIssuers()
+	l.checkBearer()
 	l.checkFront()
+	l.checkPolicy()
 	l.checkLogin()
 	l.checkCookies()
 	l.checkSessions()
@@ -14,6 +17,7 @@ func (l *loader) check() {
 	l.checkRedis()
 	l.checkSSO()
 	l.checkIdentity()
+	l.checkAssertion()
 	l.checkPlatform()
 }
 

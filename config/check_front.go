@@ -41,7 +41,7 @@ func (l *loader) checkIngress() {
 		kept = append(kept, u)
 	}
 	l.c.Front.Ingress = kept
-	if len(kept) == 0 && l.c.LoginEnabled() {
+	if len(kept) == 0 && l.c.LoginEnabled() && !l.offline {
 		l.missing("ingress", "required for login: the address at which browsers reach the app")
 	}
 }
@@ -112,10 +112,11 @@ func (l *loader) checkFront() {
 	if f.AutoLogin && !l.c.LoginEnabled() {
 		l.problem("auto-login", "needs login: openid.client-id is not given")
 	}
-	if f.RequireAuth && !l.c.LoginEnabled() && !l.c.Bearer.Enabled() {
+	if f.RequireAuth && !l.c.LoginEnabled() && !l.c.Bearer.Enabled() && !l.offline && !l.refused("bearer.providers") {
 		l.problem("require-auth", "lets nobody in at all: neither login nor bearer validation is on")
 	}
-	if f.RequireAuth && len(f.AutoLoginIgnorePaths) > 0 { // S-14
+	guarded := (f.RequireAuth || len(l.c.Policy.Files) > 0) && l.c.Policy.Mode != "report"
+	if guarded && len(f.AutoLoginIgnorePaths) > 0 { // S-14
 		l.warn("auto-login-ignore-paths", "with require-auth or policy-file these paths get 401 instead of a redirect and are not open: %s",
 			strings.Join(f.AutoLoginIgnorePaths, " "))
 	}
@@ -142,6 +143,9 @@ func (l *loader) checkFront() {
 		if !token(scheme) || strings.EqualFold(scheme, "Bearer") {
 			l.problem("authorization-passthrough", "entry %d must be a scheme other than Bearer, such as Basic", i+1)
 		}
+	}
+	if len(f.AuthorizationSchemes) > 0 && !l.c.Bearer.Enabled() {
+		l.warn("authorization-passthrough", "has no effect: bearer validation is off, so every scheme passes")
 	}
 }
 

@@ -8,6 +8,11 @@ import (
 
 func (l *loader) checkLogin() {
 	o := &l.c.OpenID
+	for i, tenant := range o.Tenants {
+		if !guid(tenant) {
+			l.problem("openid.tenants", "entry %d must be a GUID", i+1)
+		}
+	}
 	if !l.c.LoginEnabled() {
 		l.loginIsOff()
 		return
@@ -41,7 +46,8 @@ func (l *loader) checkLogin() {
 // loginIsOff refuses what only makes sense with login: a forgotten or misspelt client id must not leave the app open.
 func (l *loader) loginIsOff() {
 	for _, o := range l.options {
-		if strings.HasPrefix(o.name, "openid.") && o.given() && !o.invalid && o.name != "openid.provider" && o.name != "openid.client-id" {
+		elsewhere := o.name == "openid.provider" || o.name == "openid.client-id" || o.name == "openid.tenants" && l.c.Providers.Azure.Enabled
+		if strings.HasPrefix(o.name, "openid.") && o.given() && !o.invalid && !elsewhere {
 			l.missing("openid.client-id", "required, since %s is given", o.name)
 			return
 		}
@@ -62,7 +68,7 @@ func (l *loader) checkCredential() {
 	o := &l.c.OpenID
 	jwk, secret, federated := !o.ClientJWK.Empty(), !o.ClientSecret.Empty(), o.FederatedTokenFile != ""
 	if !jwk && !secret && !federated {
-		if l.option("openid.client-jwk").invalid || l.option("openid.client-secret").invalid {
+		if l.offline || l.option("openid.client-jwk").invalid || l.option("openid.client-secret").invalid {
 			return // reported already
 		}
 		l.missing("openid.client-jwk", "required for login, or openid.client-secret, or openid.federated-token-file%s", l.alsoBy("openid.client-jwk"))
@@ -99,17 +105,25 @@ func jwkProblem(s Secret) string {
 	return ""
 }
 
-// checkProviderURL is S-50: https, except on loopback or with allow-http-providers.
+// checkProviderURL refuses what providerURLProblem finds.
 func (l *loader) checkProviderURL(name, text string) {
+	if why := l.providerURLProblem(text); why != "" {
+		l.missing(name, "%s", why)
+	}
+}
+
+// providerURLProblem is S-50: https, except on loopback or with allow-http-providers.
+func (l *loader) providerURLProblem(text string) string {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "":
-		l.missing(name, "must be an https address")
+		return "must be an https address"
 	case u.User != nil || u.Fragment != "":
-		l.missing(name, "must have no user and no fragment")
+		return "must have no user and no fragment"
 	case u.Scheme == "http" && !LoopbackHost(u.Hostname()) && !l.c.Providers.AllowHTTP:
-		l.missing(name, "must be https unless it is on loopback; allow-http-providers lifts this for tests")
+		return "must be https unless it is on loopback; allow-http-providers lifts this for tests"
 	}
+	return ""
 }
 
 // manyTenants recognises the metadata of Entra ID that speak for more than one tenant.

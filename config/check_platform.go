@@ -12,7 +12,7 @@ func (l *loader) checkPlatform() {
 		if *p.value == "" {
 			l.missing(p.required, "missing required environment variable '%s'", p.required)
 		}
-		if p.credentials != nil && p.provider.ClientJWK.Empty() && p.provider.ClientSecret.Empty() && p.provider.FederatedTokenFile == "" {
+		if p.credentials != nil && !l.offline && p.provider.ClientJWK.Empty() && p.provider.ClientSecret.Empty() && p.provider.FederatedTokenFile == "" {
 			more := ""
 			if len(p.credentials) > 1 {
 				more = " (or '" + strings.Join(p.credentials[1:], "' or '") + "')"

@@ -33,7 +33,7 @@ func (l *loader) checkKeys() {
 	for _, why := range keyProblems(keys) {
 		l.missing("encryption-key", "%s", why)
 	}
-	if len(keys) == 0 && l.c.Redis.Enabled() {
+	if len(keys) == 0 && l.c.Redis.Enabled() && !l.offline {
 		l.missing("encryption-key", "required with Redis, or every restart and every other replica would lose all sessions (wonderwall only warns)")
 	}
 }

@@ -231,14 +231,14 @@ type Policy struct {
 
 // Bearer is whose tokens are accepted inbound.
 type Bearer struct {
-	Providers []string // names, or "all", or "none"
+	Providers []string // as it was said: names, or "all", or "none"
+	Set       bool     // the operator said it (S-15)
 	Issuers   []Issuer
+	Accepted  []string // what Providers come to; see [Config.InboundProviders]
 }
 
-// Enabled says whether inbound bearer tokens are validated at all.
-func (b Bearer) Enabled() bool {
-	return len(b.Providers) > 0 && !(len(b.Providers) == 1 && b.Providers[0] == "none")
-}
+// Enabled says whether inbound bearer tokens are validated at all: whether anybody's are accepted.
+func (b Bearer) Enabled() bool { return len(b.Accepted) > 0 }
 
 // Issuer is a further issuer of inbound bearer tokens.
 type Issuer struct {
@@ -247,9 +247,9 @@ type Issuer struct {
 	Audience     string            `yaml:"audience"`
 	JWKSURI      string            `yaml:"jwks-uri"`
 	WellKnownURL string            `yaml:"well-known-url"`
-	Algorithms   []string          `yaml:"algorithms"`
-	Tenants      []string          `yaml:"tenants"`
-	Claims       map[string]string `yaml:"claims"`
+	Algorithms   []string          `yaml:"algorithms"` // at least one, RS256 if none was given
+	Tenants      []string          `yaml:"tenants"`    // GUIDs, for an issuer that carries {tenantid}
+	Claims       map[string]string `yaml:"claims"`     // our name of a claim to the issuer's
 }
 
 // Identity is how the app learns who is calling.

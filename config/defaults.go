@@ -81,7 +81,10 @@ func (l *loader) dependentDefaults() {
 	c.Front.TrustedProxiesSet = l.said("trusted-proxies")
 
 	l.fallBack("require-auth", strconv.FormatBool(len(c.Policy.Files) > 0), "default with policy-file", len(c.Policy.Files) > 0)
-	l.fallBack("bearer.providers", "none", "default", true)
+	guarded := len(c.Policy.Files) > 0 || c.Front.RequireAuth
+	l.fallBack("bearer.providers", "all", "default with policy-file or require-auth", guarded)
+	l.fallBack("bearer.providers", "none", "default", !guarded)
+	c.Bearer.Set, c.Bearer.Accepted = l.said("bearer.providers"), c.resolveInbound()
 	known := len(c.Policy.Files) > 0 || c.Front.RequireAuth || c.Bearer.Enabled()
 	l.fallBack("identity.headers", "postern", "default with policy-file, require-auth or bearer validation", known) // S-36
 	l.noHeaders()

@@ -10,6 +10,10 @@ type Source struct {
 	Args     []string                          // without the program's name and subcommand
 	Environ  []string                          // "NAME=value"; of two with one name the last counts
 	ReadFile func(path string) ([]byte, error) // nil: the file system
+
+	// Offline is for commands that neither serve nor call: secrets are not read from their files, and it is no problem that a credential, an
+	// ingress or anybody who could be let in is missing, or that something cannot be served yet.
+	Offline bool
 }
 
 // Loaded is a configuration and how it came about.
@@ -31,11 +35,15 @@ func Load(source Source) (*Loaded, error) {
 	}
 	l := newLoader(source)
 	l.gather(source.Args)
-	l.readSecretFiles()
+	if !l.offline {
+		l.readSecretFiles()
+	}
 	l.fillFromPlatform()
 	l.dependentDefaults()
 	l.check()
-	l.refuseUnsupported()
+	if !l.offline {
+		l.refuseUnsupported()
+	}
 
 	loaded := &Loaded{
 		Config:      l.c,
@@ -56,12 +64,13 @@ type loader struct {
 	report
 	c       *Config
 	env     environment
+	offline bool
 	read    func(string) ([]byte, error)
 	sources map[*option][]candidate
 }
 
 func newLoader(source Source) *loader {
-	l := &loader{c: &Config{}, env: environmentOf(source.Environ), read: source.ReadFile, sources: map[*option][]candidate{}}
+	l := &loader{c: &Config{}, env: environmentOf(source.Environ), offline: source.Offline, read: source.ReadFile, sources: map[*option][]candidate{}}
 	if l.read == nil {
 		l.read = readFile
 	}

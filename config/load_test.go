@@ -271,7 +271,7 @@ func ExampleLoad() {
 		return
 	}
 	fmt.Println(loaded.Config.Front.Ingress[0], loaded.Config.Upstream.Host, loaded.Config.OpenID.ClientSecret)
-	fmt.Println(loaded.Config.WhoWithoutCaller())
+	fmt.Println(loaded.Config.WhoWithoutCaller(nil))
 	// Output:
 	// https://app.example.org 127.0.0.1:9000 [redacted]
 	// without a caller everyone reaches the whole app: the app itself must refuse them (require-auth or auto-login would)

@@ -1,7 +1,7 @@
 package config
 
 import (
-	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -25,24 +25,29 @@ func (c *Config) NothingOn() bool { return !c.TokenAPIEnabled() && !c.HasFrontDo
 // SSOProxy says whether sessions belong to an SSO server elsewhere.
 func (c *Config) SSOProxy() bool { return c.SSO.Enabled && c.SSO.Mode == "proxy" }
 
-// WhoWithoutCaller says in one line, in plain words, who can reach the app without a caller (S-04). It is logged at each start.
-func (c *Config) WhoWithoutCaller() string {
+// WhoWithoutCaller says in one line, in plain words, who can reach the app without a caller (S-04). It is logged at each start. public are
+// the patterns of the paths that the policy calls public.
+func (c *Config) WhoWithoutCaller(public []string) string {
+	policy, reports := len(c.Policy.Files) > 0, c.Policy.Mode == "report"
 	preflight := ""
 	if c.Front.AuthSkipPreflight {
 		preflight = "; CORS preflights pass as well"
 	}
+	only := func(paths []string) string {
+		return "without a caller everyone reaches these paths of the app and no others: " + strings.Join(paths, " ") + preflight
+	}
 	switch {
 	case !c.HasFrontDoor():
 		return "without a caller nobody reaches an app: there is no front door"
-	case len(c.Policy.Files) > 0 && c.Policy.Mode == "report":
-		return "without a caller everyone reaches the app: the policy only reports"
-	case len(c.Policy.Files) > 0:
-		return "without a caller nobody reaches the app, except on paths that the policy calls public" + preflight
-	case c.Front.RequireAuth:
+	case !reports && (c.Front.RequireAuth || policy): // S-14: ignored paths are not open then
+		if len(public) > 0 {
+			return only(public)
+		}
 		return "without a caller nobody reaches the app" + preflight
 	case c.Front.AutoLogin:
-		paths := append([]string{"/favicon.ico", "/robots.txt"}, c.Front.AutoLoginIgnorePaths...)
-		return fmt.Sprintf("without a caller everyone reaches these paths of the app and no others: %s%s", strings.Join(paths, " "), preflight)
+		return only(slices.Concat([]string{"/favicon.ico", "/robots.txt"}, c.Front.AutoLoginIgnorePaths, public))
+	case reports && (policy || c.Front.RequireAuth):
+		return "without a caller everyone reaches the whole app: policy-mode is report, so what would be refused is only logged"
 	default:
 		return "without a caller everyone reaches the whole app: the app itself must refuse them (require-auth or auto-login would)"
 	}

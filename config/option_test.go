@@ -141,7 +141,9 @@ func TestEveryFieldHasAnOption(t *testing.T) {
 		}
 	}
 	// What no variable says about a provider, and what is derived.
-	elsewhere := map[string]bool{"Upstream.Set": true, "Front.TrustedProxiesSet": true, "Providers.Azure.Audience": true}
+	elsewhere := map[string]bool{
+		"Upstream.Set": true, "Front.TrustedProxiesSet": true, "Bearer.Set": true, "Bearer.Accepted": true, "Providers.Azure.Audience": true,
+	}
 	for _, provider := range []string{"TokenX", "Maskinporten", "IDPorten"} {
 		for _, field := range []string{"ClientSecret", "FederatedTokenFile", "TenantID", "PreAuthorizedApps", "Audience", "TokenEndpoint"} {
 			elsewhere["Providers."+provider+"."+field] = true

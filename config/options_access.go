@@ -5,12 +5,15 @@ func (t *table) accessOptions(c *Config) {
 	t.texts(&c.Policy.Files, "policy-file", "The app's access policy: files or directories, read anew when they change.")
 	t.oneOf(&c.Policy.Mode, "policy-mode", "`report` lets pass what the policy would refuse, and logs it.", "enforce", "report")
 	t.text(&c.Policy.Cluster, "cluster", "", "Cluster of the app, for rules and names.").platform("NAIS_CLUSTER_NAME")
-	// Nothing validates bearer tokens in this version, so the default of contract 2.1 (all with a policy file or require-auth) would
-	// promise what is not there; the issue that brings validation brings that default.
 	t.texts(&c.Bearer.Providers, "bearer.providers",
-		"Whose bearer tokens are accepted: names of providers, `all` that are enabled, or `none`, which leaves `Authorization` alone.").defaults("`none`")
+		"Whose bearer tokens are accepted: any of `entra_id`, `tokenx`, `maskinporten`, `idporten`, `openid` and the names of `issuers`; or `all` that are "+
+			"enabled; or `none`, which leaves `Authorization` alone. `openid`, the login provider, needs `openid.audiences`. "+
+			"Without a policy people are admitted and apps are not.").
+		defaults("`all` with `policy-file` or `require-auth`, else `none`")
 	bind(t, &c.Bearer.Issuers, "issuers", nil, objectsKind[Issuer](),
-		"Further issuers of bearer tokens: `{name, issuer, audience, jwks-uri or well-known-url, algorithms, tenants, claims}`.")
+		"Further issuers of bearer tokens: `{name, issuer, audience, jwks-uri or well-known-url, algorithms, tenants, claims}`. `algorithms` is `RS256` "+
+			"unless given; an issuer that carries `{tenantid}` needs `tenants`; `claims` says where `groups`, `roles`, `scope`, `name`, `preferred_username`, "+
+			"`email` and `acr` are.")
 }
 
 func (t *table) tokenOptions(c *Config) {

@@ -16,7 +16,7 @@ func (t *table) loginOptions(c *Config) {
 		preset("azure", "", "AZURE_FEDERATED_TOKEN_FILE")
 	t.url(&o.WellKnownURL, "openid.well-known-url", "Address of the provider's metadata. https, except on loopback.").
 		ofWonderwall().preset("azure", "", "AZURE_APP_WELL_KNOWN_URL").preset("idporten", "", "IDPORTEN_WELL_KNOWN_URL")
-	t.texts(&o.Tenants, "openid.tenants", "Tenants that may log in, for a provider of many (its issuer carries `{tenantid}`); required there.")
+	t.texts(&o.Tenants, "openid.tenants", "Tenants that may log in, for a provider of many (its issuer carries `{tenantid}`), as GUIDs; required there. They bind inbound tokens of such an Entra ID too.")
 	t.texts(&o.Scopes, "openid.scopes", "Scopes to ask for, beyond those that the provider's kind brings with it.").ofWonderwall()
 	t.texts(&o.Audiences, "openid.audiences", "Audiences that an id token may name beside the client id.").ofWonderwall()
 	t.text(&o.ACRValues, "openid.acr-values", "", "Level that login asks for and that every session must have; one value.").

@@ -122,8 +122,6 @@ func TestTexasAlone(t *testing.T) {
 func TestNotInThisVersion(t *testing.T) {
 	t.Parallel()
 	for option, env := range map[string]string{
-		"policy-file": "POSTERN_POLICY_FILE=p", "policy-mode": "POSTERN_POLICY_MODE=report", "bearer.providers": "POSTERN_BEARER_PROVIDERS=all",
-		"issuers": "POSTERN_ISSUERS=[{name: a}]", "identity.assertion": "POSTERN_IDENTITY_ASSERTION=true",
 		"upstream-tokens": "POSTERN_UPSTREAM_TOKENS=[{header: X}]", "egress.routes": "POSTERN_EGRESS_ROUTES=[{name: a}]",
 		"session.forward-auth": "WONDERWALL_SESSION_FORWARD_AUTH=true", "forward-auth.bind-address": "POSTERN_FORWARD_AUTH_BIND_ADDRESS=127.0.0.1:9",
 		"admin.bind-address": "POSTERN_ADMIN_BIND_ADDRESS=127.0.0.1:9", "audit.file": "POSTERN_AUDIT_FILE=/a", "upstream-exposed": "POSTERN_UPSTREAM_EXPOSED=refuse",

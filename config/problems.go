@@ -44,9 +44,14 @@ func (r *report) problem(option, format string, args ...any) {
 
 // missing is a problem unless the option has one already: what could not be read is not also reported as absent.
 func (r *report) missing(option, format string, args ...any) {
-	if !slices.ContainsFunc(r.problems, func(p Problem) bool { return p.Option == option || p.Option == option+"-file" }) {
+	if !r.refused(option) && !r.refused(option+"-file") {
 		r.problem(option, format, args...)
 	}
+}
+
+// refused says whether an option has a problem already.
+func (r *report) refused(option string) bool {
+	return slices.ContainsFunc(r.problems, func(p Problem) bool { return p.Option == option })
 }
 
 func (r *report) warn(option, format string, args ...any) {

@@ -10,32 +10,40 @@ import (
 func TestS04OneLineSaysWhoGetsInWithoutCaller(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		name string
-		c    Config
-		want string
+		name   string
+		env    string // beside an app; "" is nothing
+		public []string
+		want   string
 	}{
-		{"nothing in front of it", Config{Upstream: Upstream{Set: true}}, "everyone reaches the whole app"},
+		{"nothing in front of it", "", nil, "everyone reaches the whole app"},
+		{"auto-login", "AUTO_LOGIN=true", nil, "everyone reaches these paths of the app and no others: /favicon.ico /robots.txt /open/**"},
+		{"require-auth closes ignored paths", "AUTO_LOGIN=true REQUIRE_AUTH=true", nil, "nobody reaches the app"},
+		{"preflights", "REQUIRE_AUTH=true AUTH_SKIP_PREFLIGHT=true", nil, "nobody reaches the app; CORS preflights pass as well"},
+		{"require-auth that only reports", "REQUIRE_AUTH=true POLICY_MODE=report", nil, "everyone reaches the whole app: policy-mode is report"},
+		{"policy", "POLICY_FILE=p", nil, "nobody reaches the app"},
+		{"policy with public paths", "POLICY_FILE=p AUTO_LOGIN=true", []string{"/isalive", "/docs/**"}, "these paths of the app and no others: /isalive /docs/**"},
+		{"policy whatever require-auth says", "POLICY_FILE=p REQUIRE_AUTH=false", []string{"/isalive"}, "these paths of the app and no others: /isalive"},
+		{"policy that only reports", "POLICY_FILE=p POLICY_MODE=report", []string{"/isalive"}, "everyone reaches the whole app"},
 		{
-			"auto-login",
-			Config{Upstream: Upstream{Set: true}, Front: Front{AutoLogin: true, AutoLoginIgnorePaths: []string{"/open/**"}}},
-			"everyone reaches these paths of the app and no others: /favicon.ico /robots.txt /open/**",
+			"policy that only reports, and auto-login", "POLICY_FILE=p POLICY_MODE=report AUTO_LOGIN=true",
+			[]string{"/isalive"},
+			"no others: /favicon.ico /robots.txt /open/** /isalive",
 		},
-		{"require-auth closes ignored paths", Config{
-			Upstream: Upstream{Set: true},
-			Front:    Front{AutoLogin: true, RequireAuth: true, AutoLoginIgnorePaths: []string{"/open/**"}},
-		}, "nobody reaches the app"},
-		{"preflights", Config{Upstream: Upstream{Set: true}, Front: Front{RequireAuth: true, AuthSkipPreflight: true}}, "nobody reaches the app; CORS preflights pass as well"},
-		{"policy", Config{Policy: Policy{Files: []string{"p"}, Mode: "enforce"}}, "nobody reaches the app, except on paths that the policy calls public"},
-		{"policy that only reports", Config{Policy: Policy{Files: []string{"p"}, Mode: "report"}, Front: Front{RequireAuth: true}}, "everyone reaches the app"},
-		{"token API alone", Config{Providers: Providers{TokenX: Provider{Enabled: true}}}, "nobody reaches an app"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			test.c.OpenID.Provider = "openid"
-			if got := test.c.WhoWithoutCaller(); !strings.Contains(got, test.want) || strings.Contains(got, "\n") {
+			w := withLogin().with("POSTERN_AUTO_LOGIN_IGNORE_PATHS=/open/**")
+			for _, variable := range strings.Fields(test.env) {
+				w = w.with("POSTERN_" + variable)
+			}
+			if got := w.load(t).Config.WhoWithoutCaller(test.public); !strings.Contains(got, test.want) || strings.Contains(got, "\n") {
 				t.Errorf("%q does not say %q", got, test.want)
 			}
 		})
+	}
+	alone := Config{OpenID: OpenID{Provider: "openid"}, Providers: Providers{TokenX: Provider{Enabled: true}}}
+	if got := alone.WhoWithoutCaller(nil); !strings.Contains(got, "nobody reaches an app") {
+		t.Errorf("a token API alone: %q", got)
 	}
 }
 
@@ -85,9 +93,14 @@ func TestS14IgnoredPathsThatAreClosedAreNamed(t *testing.T) {
 	if got := w.load(t).Warnings; len(got) > 0 {
 		t.Errorf("without require-auth nothing is closed: %q", got)
 	}
-	got := w.with("POSTERN_REQUIRE_AUTH=true").load(t).Warnings
-	if len(got) != 1 || !strings.Contains(got[0], "not open: /api/**") {
-		t.Errorf("warnings %q", got)
+	if got := w.with("POSTERN_POLICY_FILE=/policy", "POSTERN_POLICY_MODE=report").load(t).Warnings; len(got) > 0 {
+		t.Errorf("report mode closes nothing: %q", got)
+	}
+	for _, guard := range []string{"POSTERN_REQUIRE_AUTH=true", "POSTERN_POLICY_FILE=/policy"} {
+		got := w.with(guard).load(t).Warnings
+		if len(got) != 1 || !strings.Contains(got[0], "not open: /api/**") {
+			t.Errorf("%s: warnings %q", guard, got)
+		}
 	}
 }
 
@@ -135,7 +148,8 @@ func TestS26LoginOfManyTenantsNeedsAList(t *testing.T) {
 	for _, tenant := range []string{"common", "organizations"} {
 		w := withLogin().with("POSTERN_OPENID_WELL_KNOWN_URL=https://login.microsoftonline.com/" + tenant + "/v2.0/.well-known/openid-configuration")
 		w.refused(t, "openid.tenants", "every tenant")
-		w.with("POSTERN_OPENID_TENANTS=t1,t2").load(t)
+		w.with("POSTERN_OPENID_TENANTS=" + tenantID).load(t)
+		w.with("POSTERN_OPENID_TENANTS="+tenantID+",example.org").refused(t, "openid.tenants", "entry 2 must be a GUID")
 	}
 }
 
@@ -144,6 +158,7 @@ func TestS36IdentityHeadersByDefault(t *testing.T) {
 	headers := func(env ...string) string {
 		l := newLoader(withLogin().with(env...).source())
 		l.gather(nil)
+		l.fillFromPlatform()
 		l.dependentDefaults()
 		if len(l.problems) > 0 {
 			return l.problems[0].String()
@@ -158,7 +173,9 @@ func TestS36IdentityHeadersByDefault(t *testing.T) {
 		{[]string{"POSTERN_AUTO_LOGIN=true"}, ""},
 		{[]string{"POSTERN_REQUIRE_AUTH=true"}, "postern"},
 		{[]string{"POSTERN_POLICY_FILE=p.yaml"}, "postern"},
-		{[]string{"POSTERN_BEARER_PROVIDERS=tokenx"}, "postern"},
+		{[]string{"POSTERN_BEARER_PROVIDERS=tokenx", "TOKEN_X_ENABLED=true"}, "postern"},
+		{[]string{"POSTERN_BEARER_PROVIDERS=all"}, ""},
+		{[]string{"TOKEN_X_ENABLED=true"}, ""},
 		{[]string{"POSTERN_REQUIRE_AUTH=true", "POSTERN_IDENTITY_HEADERS=none"}, ""},
 		{[]string{"POSTERN_IDENTITY_HEADERS=claims,easyauth"}, "claims,easyauth"},
 		{[]string{"POSTERN_IDENTITY_HEADERS=none,postern"}, "identity.headers: none stands alone"},

@@ -10,11 +10,6 @@ func unsupported() []struct {
 		option string
 		asked  func(*Config) bool
 	}{
-		{"policy-file", func(c *Config) bool { return len(c.Policy.Files) > 0 }},
-		{"policy-mode", func(c *Config) bool { return c.Policy.Mode == "report" }},
-		{"bearer.providers", func(c *Config) bool { return c.Bearer.Enabled() }},
-		{"issuers", func(c *Config) bool { return len(c.Bearer.Issuers) > 0 }},
-		{"identity.assertion", func(c *Config) bool { return c.Identity.Assertion }},
 		{"upstream-tokens", func(c *Config) bool { return len(c.Identity.UpstreamTokens) > 0 }},
 		{"egress.routes", func(c *Config) bool { return len(c.Egress.Routes) > 0 }},
 		{"sso.enabled", func(c *Config) bool { return c.SSO.Enabled }},
@@ -58,9 +53,6 @@ func (l *loader) refuseUnsupported() {
 	}
 	if l.said("session.backchannel-logout") && l.c.Session.BackchannelLogout {
 		l.warn("session.backchannel-logout", absent)
-	}
-	if len(l.c.Front.AuthorizationSchemes) > 0 { // without bearer validation every scheme passes
-		l.warn("authorization-passthrough", absent)
 	}
 	if l.c.Session.OutageGrace > 0 {
 		l.warn("session.outage-grace", absent)
