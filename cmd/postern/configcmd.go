@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -26,12 +27,17 @@ func load(p program) (loaded *config.Loaded, code int) {
 	if err == nil {
 		return loaded, exitOK
 	}
-	if problems, ok := errors.AsType[*config.ProblemsError](err); ok {
-		_, _ = fmt.Fprintln(p.stderr, problems)
-	} else {
-		_, _ = fmt.Fprintln(p.stderr, "postern:", err)
-	}
+	printProblems(p.stderr, err)
 	return nil, exitUsage
+}
+
+// printProblems lists what is wrong with a configuration.
+func printProblems(w io.Writer, err error) {
+	if problems, ok := errors.AsType[*config.ProblemsError](err); ok {
+		_, _ = fmt.Fprintln(w, problems)
+	} else {
+		_, _ = fmt.Fprintln(w, "postern:", err)
+	}
 }
 
 // printConfig prints every option with its value, secrets redacted, and where it came from.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"flag"
 	"fmt"
@@ -12,30 +11,33 @@ import (
 	"sync"
 	"syscall"
 
+	"postern/cmd/postern/demoapi"
 	"postern/cmd/postern/demoapp"
-	"postern/config"
 	"postern/oidc/devidp"
-	"postern/session"
 )
 
-// demoPort is the first of the demo's ports: Postern, test provider, web app, metrics, probes, in this order.
+// demoPort is the first of the demo's ports.
 const demoPort = 7080
 
-// demoWorld is the addresses of a demo.
-type demoWorld struct{ front, idp, app, metrics, probe int }
+// demoWorld is the addresses of a demo: the web app through Postern, the test provider, the web app itself, metrics and probes of its Postern;
+// then the API through a Postern of its own, the API itself, metrics and probes of that Postern.
+type demoWorld struct {
+	front, idp, app, metrics, probe     int
+	apiFront, api, apiMetrics, apiProbe int
+}
 
 func newDemoWorld(first int) demoWorld {
-	return demoWorld{first, first + 1, first + 2, first + 3, first + 4}
+	return demoWorld{first, first + 1, first + 2, first + 3, first + 4, first + 5, first + 6, first + 7, first + 8}
 }
 
 func localhost(port int) string { return "http://localhost:" + strconv.Itoa(port) }
 func bind(port int) string      { return "127.0.0.1:" + strconv.Itoa(port) }
 
-// demo runs a whole world on loopback: test provider, web app, Postern in front of it.
+// demo runs a whole world on loopback: a test provider, a web app and an API, and Postern in front of both.
 func demo(ctx context.Context, p program) int {
 	flags := flag.NewFlagSet("postern demo", flag.ContinueOnError)
 	flags.SetOutput(p.stderr)
-	first := flags.Int("port", demoPort, "first of the five ports: Postern, provider, app, metrics, probes")
+	first := flags.Int("port", demoPort, "first of the nine ports: Postern, provider, app, metrics, probes; the API's Postern, the API, metrics, probes")
 	verbose := flags.Bool("verbose", false, "print Postern's events")
 	if err := flags.Parse(p.args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -51,109 +53,109 @@ func demo(ctx context.Context, p program) int {
 	return exitOK
 }
 
-func runDemo(ctx context.Context, p program, world demoWorld, verbose bool) error {
+func runDemo(ctx context.Context, p program, world demoWorld, verbose bool) (err error) {
 	listeners, err := world.reserve(ctx)
 	if err != nil {
 		return err
 	}
-	client := devidp.ClientConfig{
-		ID: "5f1d7c1e-8f0a-4d53-9d0c-6a1f0f7f3b10", Secret: "not-a-secret", Name: "demo:postern:web",
-		RedirectURIs:           []string{localhost(world.front) + "/oauth2/callback"},
-		PostLogoutRedirectURIs: []string{localhost(world.front) + "/oauth2/logout/callback"},
-	}
-	provider, err := devidp.New(devidp.Config{BaseURL: localhost(world.idp), Clients: []devidp.ClientConfig{client}})
+	web := demoClient(world)
+	provider, err := devidp.New(devidp.Config{BaseURL: localhost(world.idp), Clients: []devidp.ClientConfig{web}})
 	if err != nil {
 		return err
 	}
-	app, err := demoapp.New(demoapp.Config{IdPBase: localhost(world.idp)})
+	policyFile, remove, err := writeDemoPolicy()
 	if err != nil {
 		return err
 	}
-	sidecar, err := demoSidecar(p, world, client, verbose)
+	defer func() { err = errors.Join(err, remove()) }()
+	webSidecar, err := demoWebSidecar(p, world, provider, web, verbose)
+	if err != nil {
+		return err
+	}
+	apiSidecar, err := demoAPISidecar(p, world, provider, policyFile, verbose)
+	if err != nil {
+		return err
+	}
+	judge, err := newDemoJudge(apiSidecar)
+	if err != nil {
+		return err
+	}
+	tap := newDemoTap(demoapi.New())
+	app, err := demoapp.New(demoapp.Config{
+		IdPBase: localhost(world.idp), Trier: newDemoTrier(provider, judge, tap, localhost(world.apiFront), policyFile),
+	})
 	if err != nil {
 		return err
 	}
 	keepHeapFloor(defaultHeapFloor)
+	world.describe(p, policyFile)
+	return runTogether(ctx,
+		func(ctx context.Context) error { return serveUntil(ctx, listeners[world.idp], provider) },
+		func(ctx context.Context) error { return serveUntil(ctx, listeners[world.app], app) },
+		func(ctx context.Context) error { return serveUntil(ctx, listeners[world.api], tap) },
+		webSidecar.run,
+		apiSidecar.run,
+	)
+}
+
+// runTogether runs all of them until ctx or the first of them ends, and returns when all have ended.
+func runTogether(ctx context.Context, all ...func(context.Context) error) error {
 	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	var wait sync.WaitGroup
-	failed := make(chan error, 3)
-	run := func(f func() error) { wait.Go(func() { failed <- f(); stop() }) }
-	run(func() error { return serveUntil(ctx, listeners[0], provider) })
-	run(func() error {
-		return serveUntil(ctx, listeners[1], app)
-	})
-	run(func() error { return sidecar.run(ctx) })
-	world.describe(p)
+	errs := make([]error, len(all))
+	for i, f := range all {
+		wait.Go(func() {
+			defer stop()
+			errs[i] = f(ctx)
+		})
+	}
 	wait.Wait()
-	return errors.Join(<-failed, <-failed, <-failed)
+	return errors.Join(errs...)
 }
 
-// demoSidecar configures Postern in the way that a platform engineer would: by its options.
-func demoSidecar(p program, world demoWorld, client devidp.ClientConfig, verbose bool) (*sidecar, error) {
-	key, err := session.RandomKey(rand.Reader)
-	if err != nil {
-		return nil, err
-	}
-	loaded, err := config.Load(config.Source{Args: []string{
-		"--bind-address=" + bind(world.front),
-		"--metrics-bind-address=" + bind(world.metrics),
-		"--probe-bind-address=" + bind(world.probe),
-		"--ingress=" + localhost(world.front),
-		"--upstream-host=" + bind(world.app),
-		"--openid.provider=azure",
-		"--openid.client-id=" + client.ID,
-		"--openid.client-secret=" + client.Secret,
-		"--openid.well-known-url=" + localhost(world.idp) + "/" + devidp.DefaultTenantID + "/v2.0/.well-known/openid-configuration",
-		"--cookie.secure=false", // plain http on localhost
-		"--encryption-key=" + key.Reveal(),
-		"--auto-login=true",
-		"--auto-login-ignore-paths=/,/static/**,/whoami,/stream,/echo",
-		"--identity.headers=postern,claims",
-		"--shutdown-graceful-period=2s",
-		"--log-format=text",
-		"--log-level=" + map[bool]string{true: "debug", false: "warn"}[verbose],
-	}})
-	if err != nil {
-		return nil, err
-	}
-	return newSidecar(loaded, newLogger(loaded.Config.Log, p.stdout))
-}
-
-// reserve opens the ports of provider and app, and makes sure that the others are free: one clear error beats half a world.
-func (world demoWorld) reserve(ctx context.Context) ([]net.Listener, error) {
-	var open []net.Listener
-	for _, port := range []int{world.idp, world.app, world.front, world.metrics, world.probe} {
+// reserve opens the ports of what is served here, and makes sure that the others are free: one clear error beats half a world.
+func (world demoWorld) reserve(ctx context.Context) (map[int]net.Listener, error) {
+	open := map[int]net.Listener{}
+	for port := world.front; port <= world.apiProbe; port++ {
 		l, err := listen(ctx, bind(port))
 		if err != nil {
 			for _, l := range open {
 				_ = l.Close()
 			}
 			if errors.Is(err, syscall.EADDRINUSE) {
-				return nil, fmt.Errorf("port %d is taken; --port moves all five ports, e.g. --port %d", port, world.front+100)
+				return nil, fmt.Errorf("port %d is taken; --port moves all nine ports, e.g. --port %d", port, world.front+100)
 			}
 			return nil, err
 		}
-		open = append(open, l)
+		open[port] = l
 	}
-	for _, l := range open[2:] {
-		_ = l.Close() // the sidecar opens these itself, as in production
+	for _, port := range []int{world.front, world.metrics, world.probe, world.apiFront, world.apiMetrics, world.apiProbe} {
+		_ = open[port].Close() // the sidecars open these themselves, as in production
+		delete(open, port)
 	}
-	return open[:2], nil
+	return open, nil
 }
 
-func (world demoWorld) describe(p program) {
+func (world demoWorld) describe(p program, policyFile string) {
 	lines := []string{
 		"",
-		"  Postern is in front of a small web app:",
+		"  Postern is in front of a small web app, and another one in front of an API:",
 		"",
 		"    the app, through Postern    " + localhost(world.front) + "/",
 		"    a page that needs a login   " + localhost(world.front) + "/cases/42?tab=notes",
+		"    call the API as anybody     " + localhost(world.front) + "/try",
+		"    the API, through Postern    " + localhost(world.apiFront) + "/orders",
+		"    the API's policy            " + policyFile,
 		"    the test provider           " + localhost(world.idp) + "/",
 		"    metrics, readiness          " + localhost(world.metrics) + "/metrics  " + localhost(world.probe) + "/readyz",
+		"    the same of the API's       " + localhost(world.apiMetrics) + "/metrics  " + localhost(world.apiProbe) + "/readyz",
 		"",
 		"  Try: open the app, log in as one of the people, read what the app was told about you,",
 		"  let the countdown run, switch to somebody else, log out.",
-		"  The app has no line of login code: it reads the headers that Postern sets.",
+		"  Then call the API as a program, a citizen or a forger, and read why it was let in or not;",
+		"  change the policy file and call again.",
+		"  Neither has a line of login or security code: they read the headers that Postern sets.",
 		"",
 		"  Ctrl-C stops everything.",
 		"",

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -16,16 +18,25 @@ const storeGrace = 30 * time.Second
 // health answers the probes. Readiness is about this process being able to start serving and not yet leaving: later trouble of a
 // dependency is shown and keeps the pod ready, since taking every pod out of service helps nobody (S-29).
 type health struct {
-	provider *oidc.Provider // nil while login is off
-	store    *storeHealth   // nil while login is off
-	started  time.Time
-	now      func() time.Time
-	draining atomic.Bool
+	providers map[string]*oidc.Provider // all that are run, by name; "login" is that of browser login
+	policy    *livePolicy
+	store     *storeHealth // nil while login is off
+	started   time.Time
+	now       func() time.Time
+	draining  atomic.Bool
 }
 
 type readiness struct {
 	Status   string       `json:"status"` // "ready", "starting" or "draining"
 	Degraded []dependency `json:"degraded,omitempty"`
+	Policy   *policyState `json:"policy,omitempty"`
+}
+
+// policyState says which access policy is in force, and whether a newer one could not be used (S-25).
+type policyState struct {
+	Hash       string `json:"hash"`
+	AgeSeconds int64  `json:"age_seconds"`
+	Refused    bool   `json:"newer_refused"`
 }
 
 // dependency is trouble by its stable code: no addresses, no messages.
@@ -37,11 +48,17 @@ type dependency struct {
 func (h *health) readiness() (readiness, bool) {
 	state := readiness{Status: "ready"}
 	starting := false
-	if h.provider != nil {
-		p := h.provider.Health()
-		starting = !p.Ready
+	for _, name := range slices.Sorted(maps.Keys(h.providers)) {
+		p := h.providers[name].Health()
+		starting = starting || !p.Ready
 		if !p.Ready || p.Degraded {
-			state.Degraded = append(state.Degraded, dependency{"provider", p.Reason})
+			state.Degraded = append(state.Degraded, dependency{"provider " + name, p.Reason})
+		}
+	}
+	if p := h.policy.health(); p.Hash != "" {
+		state.Policy = &policyState{p.Hash, int64(p.Age.Seconds()), p.Refused}
+		if p.Refused {
+			state.Degraded = append(state.Degraded, dependency{"policy", "policy_refused"})
 		}
 	}
 	if h.store != nil && !h.store.up.Load() {

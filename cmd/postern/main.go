@@ -21,6 +21,7 @@ const (
 type program struct {
 	args    []string // without the program's and the command's name
 	environ []string
+	stdin   io.Reader
 	stdout  io.Writer
 	stderr  io.Writer
 }
@@ -35,9 +36,10 @@ type command struct {
 func commands() []command {
 	return []command{
 		{"serve", "run the sidecar (the default)", serve},
-		{"demo", "a whole world on loopback: test provider, web app, Postern in front of it", demo},
+		{"demo", "a whole world on loopback: test provider, web app and API, Postern in front of both", demo},
 		{"idp", "the test provider alone, for local development", idp},
 		{"config", "print the effective configuration with the source of every value", printConfig},
+		{"explain", "say which rule of the access policy decides a request, and why", explain},
 		{"healthcheck", "exit 0 if the running sidecar is ready", healthcheck},
 		{"version", "print version and commit", printVersion},
 	}
@@ -46,7 +48,7 @@ func commands() []command {
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
 	defer stop()
-	p := program{args: os.Args[1:], environ: os.Environ(), stdout: os.Stdout, stderr: os.Stderr}
+	p := program{args: os.Args[1:], environ: os.Environ(), stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
 	code := dispatch(ctx, p)
 	stop()
 	os.Exit(code) //nolint:gocritic // stop has been called

@@ -14,6 +14,18 @@ const fileRecheck = 5 * time.Second
 
 // watchedSecrets are the secrets that can be exchanged without a restart when their file changes, by the name of the option.
 func (s *sidecar) watchedSecrets() map[string]func(path string) error {
+	watched := map[string]func(path string) error{
+		"identity.assertion-key-file": func(path string) error {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			return s.signer.Replace(string(text))
+		},
+	}
+	if s.client == nil {
+		return watched
+	}
 	replaceCredential := func(path string) error {
 		text, err := config.ReadSecret(nil, path)
 		if err != nil {
@@ -25,16 +37,15 @@ func (s *sidecar) watchedSecrets() map[string]func(path string) error {
 	if !s.cfg.OpenID.ClientJWK.Empty() { // a private key wins over a secret
 		option = "openid.client-jwk"
 	}
-	return map[string]func(string) error{
-		option: replaceCredential,
-		"encryption-key": func(path string) error {
-			keys, err := config.ReadEncryptionKeys(nil, path)
-			if err != nil {
-				return err
-			}
-			return s.ring.Replace(keys)
-		},
+	watched[option] = replaceCredential
+	watched["encryption-key"] = func(path string) error {
+		keys, err := config.ReadEncryptionKeys(nil, path)
+		if err != nil {
+			return err
+		}
+		return s.ring.Replace(keys)
 	}
+	return watched
 }
 
 // watchSecret applies a secret's file whenever its content changes, until ctx ends. A file that cannot be used leaves the old secret in

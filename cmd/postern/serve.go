@@ -32,7 +32,7 @@ func serve(ctx context.Context, p program) int {
 		return exitUsage
 	}
 	log.InfoContext(ctx, "starting", "version", versionText(), "bind_address", cfg.Server.BindAddress)
-	log.InfoContext(ctx, "access", "summary", cfg.WhoWithoutCaller())
+	log.InfoContext(ctx, "access", "summary", cfg.WhoWithoutCaller(s.policy.current().PublicPatterns()))
 	if !hasVariable(p.environ, "GOGC") {
 		keepHeapFloor(defaultHeapFloor)
 	}

@@ -5,7 +5,9 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -27,11 +29,14 @@ type sidecar struct {
 
 	secretFiles map[string]string // paths that secrets were read from, by option
 
-	provider *oidc.Provider   // nil while login is off
-	client   *oidc.Client     // nil while login is off
-	ring     *session.KeyRing // nil while login is off
-	store    store            // nil while login is off
-	sessions *session.Manager // nil while login is off
+	policy   *livePolicy
+	inbound  map[string]*oidc.Provider // whose tokens are accepted
+	signer   *oidc.Signer              // nil without assertions
+	provider *oidc.Provider            // nil while login is off
+	client   *oidc.Client              // nil while login is off
+	ring     *session.KeyRing          // nil while login is off
+	store    store                     // nil while login is off
+	sessions *session.Manager          // nil while login is off
 }
 
 // store is where sessions are kept, and what the process does with it beside.
@@ -45,17 +50,36 @@ type store interface {
 // stop the start.
 func newSidecar(loaded *config.Loaded, log *slog.Logger) (*sidecar, error) {
 	cfg := *loaded.Config
-	s := &sidecar{cfg: cfg, log: log, registry: newRegistry(), secretFiles: loaded.SecretFiles}
-	s.health = &health{started: time.Now(), now: time.Now}
+	s := &sidecar{cfg: cfg, log: log, registry: newRegistry(), secretFiles: maps.Clone(loaded.SecretFiles)}
+	if s.secretFiles == nil {
+		s.secretFiles = map[string]string{}
+	}
+	s.health = &health{started: time.Now(), now: time.Now, providers: map[string]*oidc.Provider{}}
 	deps := proxy.Deps{Log: log, Registerer: s.registry}
+	shared := oidc.Deps{HTTP: oidc.NewHTTPClient(cfg.Outbound), Log: log, Registerer: s.registry}
+	var err error
+	if s.policy, err = newLivePolicy(&cfg, log, s.registry); err != nil {
+		return nil, err
+	}
+	deps.Policy, s.health.policy = s.policy.current, s.policy
 	if cfg.LoginEnabled() {
-		if err := s.addLogin(&deps); err != nil {
+		if err := s.addLogin(&deps, shared); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.addBearer(&deps, shared); err != nil {
+		return nil, err
+	}
+	if cfg.Identity.Assertion {
+		if err := s.addSigner(&deps); err != nil {
 			return nil, err
 		}
 	}
 	front, err := proxy.New(proxy.Config{
 		Front: cfg.Front, Upstream: cfg.Upstream, Cookie: cfg.Cookie, RateLimit: cfg.RateLimit, Identity: cfg.Identity,
 		OpenID: cfg.OpenID, Session: cfg.Session, Limits: cfg.Server.Limits,
+		PolicyFiles: len(cfg.Policy.Files) > 0, PolicyReports: cfg.Policy.Mode == "report", BearerExplicit: cfg.Bearer.Set,
+		AppName: cfg.Providers.TokenX.ClientID,
 	}, deps)
 	if err != nil {
 		return nil, err
@@ -65,17 +89,9 @@ func newSidecar(loaded *config.Loaded, log *slog.Logger) (*sidecar, error) {
 }
 
 // addLogin builds what browser login needs: the provider, the client, and where sessions are kept.
-func (s *sidecar) addLogin(deps *proxy.Deps) error {
+func (s *sidecar) addLogin(deps *proxy.Deps, shared oidc.Deps) error {
 	cfg := s.cfg
-	shared := oidc.Deps{HTTP: oidc.NewHTTPClient(cfg.Outbound), Log: s.log, Registerer: s.registry}
-	provider, err := oidc.NewProvider(oidc.ProviderConfig{
-		Name:              oidc.LoginProviderName(cfg.OpenID),
-		WellKnownURL:      cfg.OpenID.WellKnownURL,
-		Tenants:           cfg.OpenID.Tenants,
-		FallbackAlg:       cfg.OpenID.JWKSFallbackAlg,
-		AllowHTTP:         cfg.Providers.AllowHTTP,
-		AllowTestProvider: cfg.Providers.AllowTestProvider || onlyLoopback(cfg.Front.Ingress),
-	}, shared)
+	provider, err := oidc.NewProvider(loginProvider(&cfg), shared)
 	if err != nil {
 		return err
 	}
@@ -94,10 +110,44 @@ func (s *sidecar) addLogin(deps *proxy.Deps) error {
 	}
 	sessions := session.NewManager(session.ManagerConfig{
 		Session: cfg.Session, CookieName: cfg.Cookie.Prefix + ".session", Provider: client.ProviderName(),
+		CacheBytes: cfg.Server.CacheMaxMemory / 2, // the other half is for verified tokens
 	}, ring, kept, client, sessionDeps)
 	s.provider, s.client, s.ring, s.store, s.sessions = provider, client, ring, kept, sessions
-	s.health.provider, s.health.store = provider, &storeHealth{}
+	s.health.providers["login"], s.health.store = provider, &storeHealth{}
 	deps.Client, deps.Sessions, deps.Ring = client, sessions, ring
+	return nil
+}
+
+// addBearer builds what the validation of inbound tokens needs, if anybody's are accepted.
+func (s *sidecar) addBearer(deps *proxy.Deps, shared oidc.Deps) (err error) {
+	if s.inbound, err = inboundProviders(&s.cfg, shared, s.provider); err != nil || len(s.inbound) == 0 {
+		return err
+	}
+	for _, name := range s.cfg.InboundProviders() { // ID-porten may also be there for the issuer of TokenX' people alone, which nobody waits for (S-29)
+		if s.inbound[name] != s.provider {
+			s.health.providers[name] = s.inbound[name]
+		}
+	}
+	deps.Bearer, err = oidc.NewVerifier(acceptances(&s.cfg, s.inbound), s.cfg.Server.CacheMaxMemory/2, shared)
+	return err
+}
+
+// addSigner finds the keys of assertions: those of a file, or one that is made now and ends with the process (S-20).
+func (s *sidecar) addSigner(deps *proxy.Deps) (err error) {
+	if file := s.cfg.Identity.AssertionKeyFile; file != "" {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return fmt.Errorf("identity.assertion-key-file: %w", err)
+		}
+		if s.signer, err = oidc.NewSigner(string(text)); err != nil {
+			return fmt.Errorf("identity.assertion-key-file: %w", err)
+		}
+		s.secretFiles["identity.assertion-key-file"] = file
+		deps.SignerKept = true
+	} else if s.signer, err = oidc.NewRandomSigner(rand.Reader); err != nil {
+		return err
+	}
+	deps.Signer = s.signer
 	return nil
 }
 
@@ -132,11 +182,18 @@ func (s *sidecar) newStore(deps session.Deps) (store, error) {
 
 // background runs what works without a request: metadata and keys, the store's health, files that may change. It returns when ctx ends.
 func (s *sidecar) background(ctx context.Context, run func(func())) {
-	if s.provider == nil {
-		return
+	run(func() { s.policy.watch(ctx) })
+	for _, provider := range s.inbound {
+		if provider != s.provider {
+			run(func() { provider.Run(ctx) })
+		}
 	}
-	run(func() { s.provider.Run(ctx) })
-	run(func() { s.health.store.watch(ctx, s.store) })
+	if s.provider != nil {
+		run(func() { s.provider.Run(ctx) })
+	}
+	if s.store != nil {
+		run(func() { s.health.store.watch(ctx, s.store) })
+	}
 	for option, apply := range s.watchedSecrets() {
 		if path := s.secretFiles[option]; path != "" {
 			run(func() { watchSecret(ctx, option, path, apply, s.log) })

@@ -61,16 +61,21 @@ func countsOf(ctx context.Context, app *process) (counts, error) {
 	return c, getJSON(ctx, "http://"+app.address+pathCounts, nil, &c)
 }
 
+// addHeader makes a request one with these headers, among them Host.
+func addHeader(request *http.Request, header http.Header) {
+	if header != nil {
+		request.Header, request.Host = header.Clone(), header.Get("Host")
+		request.Header.Del("Host")
+	}
+}
+
 // getJSON reads the JSON answer to a GET with these headers.
 func getJSON(ctx context.Context, url string, header http.Header, into any) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
 	}
-	if header != nil {
-		request.Header, request.Host = header.Clone(), header.Get("Host")
-		request.Header.Del("Host")
-	}
+	addHeader(request, header)
 	response, err := plain().Do(request)
 	if err != nil {
 		return fmt.Errorf("ask %s: %w", request.URL.Host, err)

@@ -5,7 +5,7 @@
 // measures: no package of Postern's request path is linked, and the targets see nothing but HTTP. Benchmarks of single steps are beside the
 // code that they measure.
 //
-// A run: build, start the provider and the app, measure the footprint of an idle Postern, log one person in, learn from the app which headers
-// Postern sends, start bare proxies that send the same, then load each pair in turn, round after round. All of it needs Linux, whose
-// /proc says what a process has used.
+// A run: build, start the provider and the app, measure the footprint of an idle Postern, log one person in, let the provider mint bearer
+// tokens, learn from the app which headers Postern sends, start bare proxies that send the same, then load each pair in turn, round after
+// round. All of it needs Linux, whose /proc says what a process has used.
 package main

@@ -25,7 +25,7 @@ func measureFootprint(ctx context.Context, w *world, starts int, idle time.Durat
 	f := footprint{binary: info.Size()}
 	var took []time.Duration
 	for n := range starts {
-		p, ready, err := w.startPostern(ctx)
+		p, ready, err := w.startWithLogin(ctx)
 		if err != nil {
 			return f, err
 		}

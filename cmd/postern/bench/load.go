@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,15 +27,16 @@ const (
 
 // load is keep-alive connections to one target, each with one request under way while it runs.
 type load struct {
-	phase   atomic.Int32
-	request []byte
-	clients []*loadClient
+	phase    atomic.Int32
+	requests [][]byte // the connections share them out: together they go through all of them, again and again
+	clients  []*loadClient
 }
 
 // loadClient is one connection. It does not allocate once it is warm: what it does is done on the cores that the target needs.
 type loadClient struct {
 	conn  net.Conn
 	in    *bufio.Reader
+	next  int             // its next request
 	all   int             // answers, warm-up included
 	ok    int             // those of them that are 200
 	times []time.Duration // of the answers within measured time
@@ -54,16 +56,18 @@ func requestBytes(path string, header http.Header) []byte {
 }
 
 // newLoad connects.
-func newLoad(ctx context.Context, address string, request []byte, connections int) (*load, error) {
-	l := &load{request: request}
+func newLoad(ctx context.Context, address string, requests [][]byte, connections int) (*load, error) {
+	l := &load{requests: requests}
 	var dialer net.Dialer
-	for range connections {
+	for n := range connections {
 		conn, err := dialer.DialContext(ctx, "tcp", address)
 		if err != nil {
 			l.close()
 			return nil, fmt.Errorf("connect to the target: %w", err)
 		}
-		l.clients = append(l.clients, newLoadClient(conn))
+		client := newLoadClient(conn)
+		client.next = n % len(requests)
+		l.clients = append(l.clients, client)
 	}
 	return l, nil
 }
@@ -113,6 +117,25 @@ func (l *load) run(ctx context.Context, warmUp, measured time.Duration, edge fun
 	return err
 }
 
+// askEach sends every request once, and wants 200 for each.
+func askEach(ctx context.Context, address string, requests [][]byte) error {
+	l, err := newLoad(ctx, address, requests, 1)
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	client := l.clients[0]
+	if err := client.conn.SetDeadline(time.Now().Add(patience + time.Duration(len(requests))*time.Millisecond)); err != nil {
+		return err
+	}
+	for n, request := range requests {
+		if status, err := client.ask(request); err != nil || status != http.StatusOK {
+			return fmt.Errorf("request %d of %d: status %d: %w", n+1, len(requests), status, cmp.Or(err, errors.New("not 200")))
+		}
+	}
+	return nil
+}
+
 // tally adds the connections up, and sorts the times. It is for a load that does not run.
 func (l *load) tally() (all, ok int, times []time.Duration) {
 	for _, c := range l.clients {
@@ -128,17 +151,26 @@ func (c *loadClient) run(l *load, limit time.Duration) error {
 	}
 	for !l.in(over) {
 		begun := time.Now()
-		status, err := c.ask(l.request)
-		if err != nil {
+		if err := c.askNext(l); err != nil {
 			return err
-		}
-		c.all++
-		if status == http.StatusOK {
-			c.ok++
 		}
 		if l.in(measuring) {
 			c.times = append(c.times, time.Since(begun))
 		}
+	}
+	return nil
+}
+
+// askNext sends the request whose turn it is: each connection takes every nth, from its own number on, if there are n of them.
+func (c *loadClient) askNext(l *load) error {
+	status, err := c.ask(l.requests[c.next])
+	if err != nil {
+		return err
+	}
+	c.next = (c.next + len(l.clients)) % len(l.requests)
+	c.all++
+	if status == http.StatusOK {
+		c.ok++
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -21,6 +22,7 @@ type settings struct {
 	starts      int           // how many starts the median time to ready is of
 	idle        time.Duration // age at which an idle Postern is looked at
 	binary      string        // "" builds one
+	tokens      int           // of the bearer callers that have many
 	only        string        // scenarios whose name holds this text; "" is all
 	strict      bool
 }
@@ -54,6 +56,7 @@ func realMain(ctx context.Context, args []string, stdout, stderr io.Writer) int 
 	flags.IntVar(&s.starts, "starts", 7, "starts of Postern that the time to ready is the median of")
 	flags.DurationVar(&s.idle, "idle", 2*time.Second, "age of the Postern whose idle memory is read")
 	flags.StringVar(&s.binary, "binary", "", "postern binary to measure, instead of building one of this tree")
+	flags.IntVar(&s.tokens, "tokens", 5000, "bearer tokens of the scenarios with many, more than 50")
 	flags.StringVar(&s.only, "only", "", "measure the scenarios whose name holds this text, such as \"session, 1 KiB\"")
 	flags.BoolVar(&s.strict, "strict", false, "exit with 3 if a target is missed")
 	if err := flags.Parse(args); err != nil {
@@ -62,8 +65,9 @@ func realMain(ctx context.Context, args []string, stdout, stderr io.Writer) int 
 		}
 		return exitUsage
 	}
-	if s.rounds < 1 || s.connections < 1 || s.starts < 1 || s.duration <= 0 || flags.NArg() > 0 {
-		_, _ = fmt.Fprintln(stderr, "bench: rounds, connections, starts and duration are at least 1, and there are no arguments beside flags")
+	if s.rounds < 1 || s.connections < 1 || s.starts < 1 || s.duration <= 0 || s.tokens <= fewTokens || flags.NArg() > 0 {
+		_, _ = fmt.Fprintf(stderr, "bench: rounds, connections, starts and duration are at least 1, tokens more than %d, "+
+			"and there are no arguments beside flags\n", fewTokens)
 		return exitUsage
 	}
 	result, err := bench(ctx, s, stderr)
@@ -82,11 +86,16 @@ type result struct {
 	settings  settings
 	footprint footprint
 	outcomes  []outcome
-	foreign   []float64 // share of all cores that other processes took, one of each sample
+	price     time.Duration // of verifying one RS256 token, on this machine; 0 without bearer scenarios
+	foreign   []float64     // share of all cores that other processes took, one of each sample
 }
 
 // bench does the whole run. progress gets a line now and then.
 func bench(ctx context.Context, s settings, progress io.Writer) (result, error) {
+	all, callers := scenarios(s)
+	if len(all) == 0 {
+		return result{}, fmt.Errorf("no scenario is named %q", s.only)
+	}
 	w, err := newWorld(ctx, s.binary, progress)
 	if err != nil {
 		return result{}, err
@@ -97,10 +106,15 @@ func bench(ctx context.Context, s settings, progress io.Writer) (result, error) 
 	if r.footprint, err = measureFootprint(ctx, w, s.starts, s.idle); err != nil {
 		return r, err
 	}
-	if err := w.open(ctx); err != nil {
+	if err := w.open(ctx, callers, progress); err != nil {
 		return r, err
 	}
-	r.outcomes, r.foreign, err = measureRounds(ctx, w, s, progress)
+	if i := slices.IndexFunc(callers, func(c *caller) bool { return len(c.tokens) > 0 }); i >= 0 {
+		if r.price, err = priceOfVerification(ctx, w, callers[i].tokens[0]); err != nil {
+			return r, err
+		}
+	}
+	r.outcomes, r.foreign, err = measureRounds(ctx, w, s, all, progress)
 	return r, err
 }
 

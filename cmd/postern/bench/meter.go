@@ -8,33 +8,49 @@ import (
 	"time"
 )
 
-// meter measures one target in one round. What the target has used and what the app has seen is read before and after each turn.
+// meter measures one target in one round. What the target has used, what it says to have verified and what the app has seen is read before
+// and after each turn.
 type meter struct {
-	world  *world
-	caller string
-	target *process
-	ask    []byte
-	load   *load
+	world    *world
+	caller   *caller
+	target   *process
+	requests [][]byte
+	load     *load
 
 	used    time.Duration // CPU of the target, within measured time
 	others  time.Duration // CPU of other processes, as above
 	elapsed time.Duration
 	seen    counts
+	tokens  verifications
 	got     sample
 }
 
 func newMeter(w *world, sc scenario, target *process) *meter {
-	return &meter{world: w, caller: sc.caller, target: target, ask: sc.request}
+	return &meter{world: w, caller: sc.caller, target: target, requests: sc.requests}
 }
 
 func (m *meter) connect(ctx context.Context, connections int) (err error) {
-	m.load, err = newLoad(ctx, m.target.address, m.ask, connections)
+	m.load, err = newLoad(ctx, m.target.address, m.requests, connections)
 	return err
+}
+
+// verifies says whether the target is one that looks at tokens.
+func (m *meter) verifies() bool { return m.caller.bearer > 0 && m.target == m.caller.postern }
+
+// counted is what the app and the target say about the requests so far.
+func (m *meter) counted(ctx context.Context) (seen counts, tokens verifications, err error) {
+	if m.verifies() {
+		if tokens, err = verificationsOf(ctx, m.target); err != nil {
+			return seen, tokens, err
+		}
+	}
+	seen, err = countsOf(ctx, m.world.app)
+	return seen, tokens, err
 }
 
 // turn loads the target for a while.
 func (m *meter) turn(ctx context.Context, warmUp, duration time.Duration) error {
-	before, err := countsOf(ctx, m.world.app)
+	seenBefore, tokensBefore, err := m.counted(ctx)
 	if err != nil {
 		return err
 	}
@@ -57,9 +73,11 @@ func (m *meter) turn(ctx context.Context, warmUp, duration time.Duration) error 
 	if m.got.memory, err = residentOf(m.target.pid()); err != nil {
 		return err
 	}
-	after, err := countsOf(ctx, m.world.app)
-	m.seen.Requests += after.Requests - before.Requests
-	m.seen.Identified += after.Identified - before.Identified
+	seen, tokens, err := m.counted(ctx)
+	m.seen.Requests += seen.Requests - seenBefore.Requests
+	m.seen.Identified += seen.Identified - seenBefore.Identified
+	m.tokens.known += tokens.known - tokensBefore.known
+	m.tokens.anew += tokens.anew - tokensBefore.anew
 	return err
 }
 
@@ -84,8 +102,13 @@ func (m *meter) read() (r reading, err error) {
 // finish makes the sample, if what was measured can be believed.
 func (m *meter) finish(duration time.Duration) error {
 	all, ok, times := m.load.tally()
-	if err := plausible(all, ok, m.seen, m.caller); err != nil {
+	if err := plausible(all, ok, m.seen, m.caller.somebody); err != nil {
 		return err
+	}
+	if m.verifies() {
+		if err := plausibleTokens(all, m.tokens, m.caller.cold); err != nil {
+			return err
+		}
 	}
 	if len(times) == 0 {
 		return fmt.Errorf("no answer within %v", duration)
@@ -101,18 +124,32 @@ func (m *meter) foreign() float64 {
 	return max(0, m.others.Seconds()/m.elapsed.Seconds()/float64(runtime.NumCPU()))
 }
 
+// nearlyAll is 99.9 %.
+func nearlyAll(all int) int64 { return int64(all - all/1000) }
+
 // plausible makes sure that the measured work was done: an error page would be quick too.
-func plausible(all, ok int, seen counts, caller string) error {
-	least := int64(all - all/1000) // 99.9 %
+func plausible(all, ok int, seen counts, somebody bool) error {
+	least := nearlyAll(all)
 	switch {
 	case int64(ok) < least:
 		return fmt.Errorf("only %d of %d answers are 200", ok, all)
 	case seen.Requests < least:
 		return fmt.Errorf("only %d of %d requests reached the app", seen.Requests, all)
-	case caller == session && seen.Identified < least:
+	case somebody && seen.Identified < least:
 		return fmt.Errorf("only %d of %d requests told the app who is calling", seen.Identified, all)
-	case caller == anonymous && seen.Identified > 0:
-		return fmt.Errorf("%d requests without a session told the app a name", seen.Identified)
+	case !somebody && seen.Identified > 0:
+		return fmt.Errorf("%d requests of nobody told the app a name", seen.Identified)
+	}
+	return nil
+}
+
+// plausibleTokens makes sure that tokens which are to be known were, and that new ones were verified.
+func plausibleTokens(all int, tokens verifications, cold bool) error {
+	switch least := nearlyAll(all); {
+	case cold && tokens.anew < least:
+		return fmt.Errorf("only %d of %d tokens were verified anew", tokens.anew, all)
+	case !cold && tokens.known < least:
+		return fmt.Errorf("only %d of %d tokens were known", tokens.known, all)
 	}
 	return nil
 }

@@ -22,6 +22,7 @@ const patience = 20 * time.Second
 type process struct {
 	name    string
 	address string // host:port of what it serves
+	metrics string // host:port of its metrics, if it is a Postern
 	cmd     *exec.Cmd
 	begun   time.Time     // just before exec
 	exited  chan struct{} // closed when it has ended
@@ -90,11 +91,15 @@ func plain() *http.Client {
 	return &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, DisableCompression: true}}
 }
 
-func statusOf(ctx context.Context, url string) (int, error) {
+func statusOf(ctx context.Context, url string) (int, error) { return statusFor(ctx, url, nil) }
+
+// statusFor is the status of the answer to a GET with these headers.
+func statusFor(ctx context.Context, url string, header http.Header) (int, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return 0, err
 	}
+	addHeader(request, header)
 	response, err := plain().Do(request)
 	if err != nil {
 		return 0, err

@@ -9,14 +9,12 @@ import (
 	"time"
 )
 
-// scenario is one kind of request, and the two that answer it.
+// scenario is one kind of request, and who asks.
 type scenario struct {
-	name    string
-	path    string
-	caller  string
-	request []byte
-	bare    *process
-	postern *process
+	name     string
+	path     string
+	caller   *caller
+	requests [][]byte
 }
 
 // sample is what one target did in one round.
@@ -44,36 +42,34 @@ func (o outcome) ratios() []float64 {
 	return all
 }
 
-func scenarios(w *world) []scenario {
-	var all []scenario
-	for _, caller := range []string{anonymous, session} {
-		for _, body := range []struct{ path, size string }{{pathSmall, "1 KiB"}, {pathLarge, "64 KiB"}} {
-			all = append(all, scenario{
-				name: caller + ", " + body.size, path: body.path, caller: caller, request: requestBytes(body.path+"?tab=notes", w.sent[caller]),
-				bare: w.targets[caller], postern: w.targets[postern],
-			})
+// scenarios are those that are asked for, with nobody to answer them yet, and their callers.
+func scenarios(s settings) (all []scenario, of []*caller) {
+	for _, c := range callers(s.tokens) {
+		for _, size := range c.sizes {
+			if name := c.name + ", " + size.name; strings.Contains(name, s.only) {
+				all = append(all, scenario{name: name, path: size.path, caller: c})
+			}
+		}
+		if len(all) > 0 && all[len(all)-1].caller == c {
+			of = append(of, c)
 		}
 	}
-	return all
+	return all, of
 }
 
 // measureRounds measures every scenario in every round; the bare proxy goes first in one round and Postern in the next.
-func measureRounds(ctx context.Context, w *world, s settings, progress io.Writer) ([]outcome, []float64, error) {
+func measureRounds(ctx context.Context, w *world, s settings, all []scenario, progress io.Writer) ([]outcome, []float64, error) {
 	var outcomes []outcome
-	for _, sc := range scenarios(w) {
-		if strings.Contains(sc.name, s.only) {
-			outcomes = append(outcomes, outcome{scenario: sc})
-		}
-	}
-	if len(outcomes) == 0 {
-		return nil, nil, fmt.Errorf("no scenario is named %q", s.only)
+	for _, sc := range all {
+		sc.requests = sc.caller.requests(sc.path + "?tab=notes")
+		outcomes = append(outcomes, outcome{scenario: sc})
 	}
 	var foreign []float64
 	for round := range s.rounds {
 		say(progress, "round %d of %d", round+1, s.rounds)
 		for i := range outcomes {
 			o := &outcomes[i]
-			pair := []*meter{newMeter(w, o.scenario, o.scenario.bare), newMeter(w, o.scenario, o.scenario.postern)}
+			pair := []*meter{newMeter(w, o.scenario, o.scenario.caller.bare), newMeter(w, o.scenario, o.scenario.caller.postern)}
 			if err := measure(ctx, pair, s, round%2 == 1); err != nil {
 				return nil, nil, fmt.Errorf("%s, round %d: %w", o.scenario.name, round+1, err)
 			}

@@ -22,27 +22,21 @@ const (
 	clientSecret = "not-a-secret"
 )
 
-// world is everything that takes part. The ingress is on the port of every Postern of the run, so that there is one at a time.
+// world is everything that takes part. The ingress of a login is on the port of every Postern that has one, so that there is one of them at
+// a time; those for bearer tokens have addresses of their own.
 type world struct {
 	binary   string
-	dir      string // "" if the binary is somebody else's
-	front    string // host:port of Postern, by a name that cookies can be set for
+	dir      string // for the run's files
+	front    string // host:port of the Postern with a login, by a name that cookies can be set for
 	app, idp *process
-	targets  map[string]*process // "postern", and a bare proxy for each caller
-	sent     map[string]http.Header
+	targets  []*process
 }
-
-// The callers, and the headers that come with their requests.
-const (
-	anonymous = "anonymous"
-	session   = "session"
-)
 
 const postern = "postern"
 
 // newWorld builds the binary and starts what Postern needs around it.
 func newWorld(ctx context.Context, binary string, progress io.Writer) (*world, error) {
-	w := &world{binary: binary, targets: map[string]*process{}, sent: map[string]http.Header{}}
+	w := &world{binary: binary}
 	if err := w.prepare(ctx, progress); err != nil {
 		w.close()
 		return nil, err
@@ -50,7 +44,10 @@ func newWorld(ctx context.Context, binary string, progress io.Writer) (*world, e
 	return w, nil
 }
 
-func (w *world) prepare(ctx context.Context, progress io.Writer) error {
+func (w *world) prepare(ctx context.Context, progress io.Writer) (err error) {
+	if w.dir, err = os.MkdirTemp("", "postern-bench-"); err != nil {
+		return err
+	}
 	if w.binary == "" {
 		say(progress, "building postern")
 		if err := w.build(ctx); err != nil {
@@ -74,11 +71,7 @@ func (w *world) prepare(ctx context.Context, progress io.Writer) error {
 
 // build makes the binary as it is shipped: static, stripped, without paths of this machine.
 func (w *world) build(ctx context.Context) error {
-	dir, err := os.MkdirTemp("", "postern-bench-")
-	if err != nil {
-		return err
-	}
-	w.dir, w.binary = dir, filepath.Join(dir, "postern")
+	w.binary = filepath.Join(w.dir, "postern")
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", w.binary, "postern/cmd/postern") //nolint:gosec // our own program
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -92,7 +85,7 @@ func (w *world) startProvider(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w.idp, err = spawn(ctx, "postern idp", address, nil, nil, w.binary, "idp", "--bind-address="+address,
+	w.idp, err = spawn(ctx, "postern idp", address, nil, nil, w.binary, "idp", "--bind-address="+address, "--admin",
 		"--client-id="+clientID, "--client-secret="+clientSecret, "--redirect-uri="+w.ingress()+"/oauth2/callback")
 	if err != nil {
 		return err
@@ -107,8 +100,19 @@ func (w *world) wellKnown() string {
 	return "http://" + w.idp.address + "/" + devidp.DefaultTenantID + "/v2.0/.well-known/openid-configuration"
 }
 
-// startPostern runs the sidecar, and says how long it took from exec until it was ready.
-func (w *world) startPostern(ctx context.Context) (*process, time.Duration, error) {
+// startWithLogin runs a Postern for sessions, and says how long it took from exec until it was ready.
+func (w *world) startWithLogin(ctx context.Context) (*process, time.Duration, error) {
+	_, port, err := net.SplitHostPort(w.front)
+	if err != nil {
+		return nil, 0, err
+	}
+	return w.startPostern(ctx, "127.0.0.1:"+port, nil, "--ingress="+w.ingress(),
+		"--cookie.secure=false", // plain http
+		"--openid.provider=azure", "--openid.client-id="+clientID, "--openid.client-secret="+clientSecret, "--openid.well-known-url="+w.wellKnown())
+}
+
+// startPostern runs the sidecar with the options that every one of them has, and more.
+func (w *world) startPostern(ctx context.Context, address string, env []string, more ...string) (*process, time.Duration, error) {
 	probe, err := freeAddress(ctx)
 	if err != nil {
 		return nil, 0, err
@@ -117,19 +121,15 @@ func (w *world) startPostern(ctx context.Context) (*process, time.Duration, erro
 	if err != nil {
 		return nil, 0, err
 	}
-	_, port, err := net.SplitHostPort(w.front)
+	args := append([]string{
+		"serve", "--bind-address=" + address, "--probe-bind-address=" + probe, "--metrics-bind-address=" + metrics,
+		"--upstream-host=" + w.app.address, "--identity.headers=postern",
+	}, more...)
+	p, err := spawn(ctx, postern, address, env, nil, w.binary, args...)
 	if err != nil {
 		return nil, 0, err
 	}
-	address := "127.0.0.1:" + port
-	p, err := spawn(ctx, postern, address, nil, nil, w.binary, "serve",
-		"--bind-address="+address, "--probe-bind-address="+probe, "--metrics-bind-address="+metrics,
-		"--ingress="+w.ingress(), "--upstream-host="+w.app.address, "--identity.headers=postern",
-		"--cookie.secure=false", // plain http
-		"--openid.provider=azure", "--openid.client-id="+clientID, "--openid.client-secret="+clientSecret, "--openid.well-known-url="+w.wellKnown())
-	if err != nil {
-		return nil, 0, err
-	}
+	p.metrics = metrics
 	took, err := p.wait(ctx, "http://"+probe+"/readyz", time.Millisecond)
 	if err != nil {
 		p.stop()
@@ -138,46 +138,99 @@ func (w *world) startPostern(ctx context.Context) (*process, time.Duration, erro
 	return p, took, nil
 }
 
-// open starts the targets: Postern with one person logged in, and bare proxies that send the app the same.
-func (w *world) open(ctx context.Context) error {
-	var err error
-	if w.targets[postern], _, err = w.startPostern(ctx); err != nil {
+// open starts the targets of these callers: Posterns with one person logged in or with tokens to accept, and bare proxies that send the app
+// the same.
+func (w *world) open(ctx context.Context, callers []*caller, progress io.Writer) error {
+	var browsers, services []*caller
+	for _, c := range callers {
+		if c.bearer > 0 {
+			services = append(services, c)
+		} else {
+			browsers = append(browsers, c)
+		}
+	}
+	if err := w.openLogin(ctx, browsers); err != nil {
 		return err
 	}
-	cookie, err := login(ctx, w.ingress())
-	if err != nil {
+	if err := w.openBearer(ctx, services, progress); err != nil {
 		return err
 	}
-	for caller, cookies := range map[string]string{anonymous: "theme=dark", session: "theme=dark; " + cookie} {
-		w.sent[caller] = browserHeaders(w.front, cookies)
-		if err := w.openBare(ctx, caller); err != nil {
-			return err
+	for _, c := range callers {
+		if err := w.openBare(ctx, c); err != nil {
+			return fmt.Errorf("%s: %w", c.name, err)
 		}
 	}
 	return nil
 }
 
-// openBare learns what Postern sends for a caller, starts a bare proxy that sends it too, and makes sure that it does.
-func (w *world) openBare(ctx context.Context, caller string) error {
-	var want, got http.Header
-	if err := getJSON(ctx, "http://"+w.targets[postern].address+pathHeaders, w.sent[caller], &want); err != nil {
-		return err
+// openLogin starts the Postern of people with browsers.
+func (w *world) openLogin(ctx context.Context, callers []*caller) error {
+	if len(callers) == 0 {
+		return nil
 	}
-	if speaksForSomebody(want) != (caller == session) {
-		return fmt.Errorf("the app is told somebody's name for the caller %q, or nobody's for a session", caller)
-	}
-	bare, err := start(ctx, roleBare, part{Bare: sendAlike(w.app.address, w.sent[caller], want)}, bareGC)
+	p, _, err := w.startWithLogin(ctx)
 	if err != nil {
 		return err
 	}
-	w.targets[caller] = bare
-	if err := getJSON(ctx, "http://"+bare.address+pathHeaders, w.sent[caller], &got); err != nil {
+	w.targets = append(w.targets, p)
+	cookie, err := login(ctx, w.ingress())
+	if err != nil {
+		return err
+	}
+	for _, c := range callers {
+		cookies := "theme=dark"
+		if c.somebody {
+			cookies += "; " + cookie
+		}
+		c.postern, c.common = p, browserHeaders(w.front, cookies)
+	}
+	return nil
+}
+
+// openBare learns what Postern sends for a caller, starts a bare proxy that sends it too, and makes sure that it does.
+func (w *world) openBare(ctx context.Context, c *caller) error {
+	want, err := w.headersFor(ctx, c.postern, c.header(0))
+	if err != nil {
+		return err
+	}
+	if speaksForSomebody(want) != c.somebody {
+		return errors.New("the app is told nobody's name, or is told one and nobody calls")
+	}
+	c.bare, err = start(ctx, roleBare, part{Bare: sendAlike(w.app.address, c.header(0), want)}, bareGC)
+	if err != nil {
+		return err
+	}
+	w.targets = append(w.targets, c.bare)
+	got, err := w.headersFor(ctx, c.bare, c.header(0))
+	if err != nil {
 		return err
 	}
 	if !maps.EqualFunc(want, got, slices.Equal) {
-		return errors.New("the bare proxy sends other headers than postern: the comparison would be unfair")
+		return errUnfair
+	}
+	if len(c.tokens) == 0 {
+		return nil
+	}
+	// What holds for the first token and the last holds for those between.
+	last := c.header(len(c.tokens) - 1)
+	if want, err = w.headersFor(ctx, c.postern, last); err != nil {
+		return err
+	}
+	if got, err = w.headersFor(ctx, c.bare, last); err != nil {
+		return err
+	}
+	got["X-Request-Id"] = want["X-Request-Id"] // another one for each request
+	if !maps.EqualFunc(want, got, slices.Equal) {
+		return errUnfair
 	}
 	return nil
+}
+
+var errUnfair = errors.New("the bare proxy sends other headers than postern: the comparison would be unfair")
+
+// headersFor are those that the app gets from a target.
+func (w *world) headersFor(ctx context.Context, target *process, sent http.Header) (got http.Header, err error) {
+	return got, getJSON(ctx, "http://"+target.address+pathHeaders, sent, &got)
 }
 
 func (w *world) close() {
@@ -188,21 +241,5 @@ func (w *world) close() {
 	w.app.stop()
 	if w.dir != "" {
 		_ = os.RemoveAll(w.dir)
-	}
-}
-
-// browserHeaders are those of a script on a page of the app.
-func browserHeaders(host, cookies string) http.Header {
-	return http.Header{
-		"Host":            {host},
-		"Accept":          {"application/json, text/plain, */*"},
-		"Accept-Encoding": {"gzip, deflate, br, zstd"},
-		"Accept-Language": {"nb-NO,nb;q=0.9,en;q=0.8"},
-		"Cookie":          {cookies},
-		"Referer":         {"http://" + host + "/cases"},
-		"Sec-Fetch-Dest":  {"empty"},
-		"Sec-Fetch-Mode":  {"cors"},
-		"Sec-Fetch-Site":  {"same-origin"},
-		"User-Agent":      {"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"},
 	}
 }

@@ -21,6 +21,7 @@ var staticFiles embed.FS
 type Config struct {
 	IdPBase   string           // address of the test provider, for a link; empty for none
 	OwnPrefix string           // where Postern's own endpoints are; "/oauth2" if empty
+	Trier     Trier            // makes the calls of the page /try; nil for no such page
 	Now       func() time.Time // time.Now if nil
 }
 
@@ -51,6 +52,9 @@ func New(cfg Config) (*App, error) {
 	a.mux.Handle("GET /echo", echo())
 	a.mux.Handle("GET /static/", http.FileServerFS(staticFiles))
 	a.mux.HandleFunc("/", a.notFound)
+	if cfg.Trier != nil {
+		a.mux.HandleFunc("GET /try", a.try)
+	}
 	return a, nil
 }
 
@@ -76,6 +80,7 @@ type view struct {
 
 	Own, Login, Logout, Switch string // addresses of Postern
 	IdPBase, Origin            string
+	Trier                      bool // there is a page /try
 }
 
 // request is the address as it arrived here, for the proof that a deep link survived the login.
@@ -101,7 +106,7 @@ func (a *App) view(r *http.Request) view {
 	v := view{
 		Title: "Who is calling?", Caller: readCaller(r.Header, now), Token: readToken(r.Header.Get("Authorization"), now),
 		Request: readRequest(r), Case: r.PathValue("id"),
-		Own: a.cfg.OwnPrefix, IdPBase: a.cfg.IdPBase, Origin: "http://" + r.Host,
+		Own: a.cfg.OwnPrefix, IdPBase: a.cfg.IdPBase, Origin: "http://" + r.Host, Trier: a.cfg.Trier != nil,
 	}
 	if v.Case != "" {
 		v.Title = "Case " + v.Case
@@ -119,7 +124,7 @@ func (a *App) view(r *http.Request) view {
 	return v
 }
 
-func (a *App) render(w http.ResponseWriter, status int, name string, v view) {
+func (a *App) render(w http.ResponseWriter, status int, name string, v any) {
 	var body bytes.Buffer
 	if err := a.templates.ExecuteTemplate(&body, name, v); err != nil {
 		http.Error(w, "the demo app could not make this page", http.StatusInternalServerError)

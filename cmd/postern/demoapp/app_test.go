@@ -125,9 +125,10 @@ func TestOtherPagesAndMethods(t *testing.T) {
 // The policy forbids everything inline and foreign, so the pages must do without.
 func TestPagesKeepToTheirContentSecurityPolicy(t *testing.T) {
 	t.Parallel()
-	a := newApp(t)
+	a := newTryApp(t, &fakeTrier{tried: letIn()})
 	for _, r := range []*http.Request{
 		httptest.NewRequest(http.MethodGet, "/", nil),
+		httptest.NewRequest(http.MethodGet, "/try", nil),
 		kari(httptest.NewRequest(http.MethodGet, "/cases/1", nil), "opaque"),
 		httptest.NewRequest(http.MethodGet, "/nothing", nil),
 	} {

@@ -4,6 +4,9 @@
 // headers as JSON. It does not own any login code, and that is its point: all it knows of its caller is what stands in the headers of the
 // request. It asks the own endpoints of Postern nothing itself; only the script in the browser reads /oauth2/session and asks for a refresh.
 //
+// The page /try shows calls to the demo's API, side by side with what the API was told and why. It is made of links and needs no script. How
+// a call is made is the business of a [Trier], which the demo brings along.
+//
 // Like any app that believes identity headers it must be reachable only through Postern (S-05). It decodes tokens to show what is in
 // them and never verifies one, and it never shows a raw token.
 //

@@ -12,39 +12,43 @@ import (
 	"time"
 )
 
-// fivePorts is the first of five neighbouring ports that nobody listens on, below those of [FreePort]. No other call gives out
-// the five ports before them.
-func fivePorts(t testing.TB) int {
+// demoPorts is how many neighbouring ports a demo takes.
+const demoPorts = 9
+
+// ninePorts is the first of nine neighbouring ports that nobody listens on, below those of [FreePort]. No other call gives out
+// the nine ports before them.
+func ninePorts(t testing.TB) int {
 	t.Helper()
 	for range 100 {
 		one, err := strconv.Atoi(FreePort(t))
 		if err != nil {
 			t.Fatal(err)
 		}
-		first, free := 10005+(one-firstPort)%990*10, 0
-		for ; free < 5; free++ {
+		first, free := 10010+(one-firstPort)%490*20, 0
+		for ; free < demoPorts; free++ {
 			l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:"+strconv.Itoa(first+free))
 			if err != nil {
 				break
 			}
 			l.Close()
 		}
-		if free == 5 {
+		if free == demoPorts {
 			return first
 		}
 	}
-	t.Fatal("no five free ports in a row")
+	t.Fatal("no nine free ports in a row")
 	return 0
 }
 
 // runDemo starts `postern demo` and returns the address of its front door when it answers.
 func runDemo(t testing.TB) (p *Process, port int, front string) {
 	t.Helper()
-	port = fivePorts(t)
+	port = ninePorts(t)
 	p = Launch(t, nil, "demo", "--port", strconv.Itoa(port))
 	front = "http://localhost:" + strconv.Itoa(port)
 	p.WaitURL(t, front+"/")
 	p.WaitURL(t, "http://localhost:"+strconv.Itoa(port+4)+"/readyz")
+	p.WaitURL(t, "http://localhost:"+strconv.Itoa(port+8)+"/readyz")
 	t.Cleanup(func() {
 		if !p.ended {
 			p.Stop(t)
@@ -113,7 +117,7 @@ func TestDemo(t *testing.T) {
 	if got := tab.Text(".address"); got != "/cases/42?tab=notes&x=a%2Fb" {
 		t.Errorf("deep link: %q", got)
 	}
-	tab.Press("nav .quiet")
+	tab.Press("nav[aria-label=Account] .quiet")
 	if got := tab.URL(); got != front+"/" || tab.Text("h1") != "Hello, whoever you are" {
 		t.Errorf("after the logout: %q at %s", tab.Text("h1"), got)
 	}
@@ -164,7 +168,8 @@ func TestDemoTellsWhatToTry(t *testing.T) {
 	text := p.Log.Text()
 	for _, want := range []string{
 		front + "/", front + "/cases/42?tab=notes", "http://localhost:" + strconv.Itoa(port+1) + "/",
-		"http://localhost:" + strconv.Itoa(port+3) + "/metrics", "http://localhost:" + strconv.Itoa(port+4) + "/readyz", "Ctrl-C",
+		"http://localhost:" + strconv.Itoa(port+3) + "/metrics", "http://localhost:" + strconv.Itoa(port+4) + "/readyz",
+		"http://localhost:" + strconv.Itoa(port+7) + "/metrics", "http://localhost:" + strconv.Itoa(port+8) + "/readyz", front + "/try", "Ctrl-C",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("it does not print %q:\n%s", want, text)
@@ -191,13 +196,13 @@ func TestDemoOnTakenPorts(t *testing.T) {
 			t.Errorf("%s: exit code %d, want 1", name, code)
 		}
 		said := second.Log.Stderr()
-		m := regexp.MustCompile(`^postern demo: port (\d+) is taken; --port moves all five ports, e\.g\. --port (\d+)\n$`).FindStringSubmatch(said)
+		m := regexp.MustCompile(`^postern demo: port (\d+) is taken; --port moves all nine ports, e\.g\. --port (\d+)\n$`).FindStringSubmatch(said)
 		if m == nil {
 			t.Errorf("%s: it says %q", name, said)
 			continue
 		}
-		if taken, err := strconv.Atoi(m[1]); err != nil || taken < port || taken > port+4 {
-			t.Errorf("%s: it names port %s, and those from %d to %d are taken", name, m[1], port, port+4)
+		if taken, err := strconv.Atoi(m[1]); err != nil || taken < port || taken >= port+demoPorts {
+			t.Errorf("%s: it names port %s, and those from %d to %d are taken", name, m[1], port, port+demoPorts-1)
 		}
 	}
 }

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+)
+
+// caller is a kind of client, and the two targets that answer it.
+type caller struct {
+	name     string
+	sizes    []size // of the bodies that it asks for
+	somebody bool   // the app must be told who is calling
+	bearer   int    // tokens that its requests carry in turn; 0: it has none
+	cold     bool   // Postern remembers none of them
+
+	common        http.Header // of all its requests
+	tokens        []string
+	bare, postern *process
+}
+
+// size is that of a body of the app.
+type size struct{ path, name string }
+
+var (
+	small = size{pathSmall, "1 KiB"}
+	large = size{pathLarge, "64 KiB"}
+)
+
+// fewTokens are what an API sees whose callers are some other services.
+const fewTokens = 50
+
+// Names of callers, those with a number of tokens in their names apart.
+const (
+	anonymous = "anonymous"
+	session   = "session"
+	alwaysNew = "bearer, new tokens"
+)
+
+// callers are all of them. many is the number of tokens of an API that half the organisation calls.
+func callers(many int) []*caller {
+	return []*caller{
+		{name: anonymous, sizes: []size{small, large}},
+		{name: session, sizes: []size{small, large}, somebody: true},
+		{name: bearerName(fewTokens), sizes: []size{small, large}, somebody: true, bearer: fewTokens},
+		{name: bearerName(many), sizes: []size{small}, somebody: true, bearer: many},
+		{name: alwaysNew, sizes: []size{small}, somebody: true, bearer: many, cold: true},
+	}
+}
+
+func bearerName(tokens int) string { return fmt.Sprintf("bearer, %d tokens", tokens) }
+
+// header is that of the caller's nth request.
+func (c *caller) header(n int) http.Header {
+	header := c.common.Clone()
+	if len(c.tokens) > 0 {
+		header.Set("Authorization", "Bearer "+c.tokens[n%len(c.tokens)])
+	}
+	return header
+}
+
+// requests are the caller's requests for a path as they go over the wire: one for each token.
+func (c *caller) requests(path string) [][]byte {
+	var all [][]byte
+	for n := range max(1, len(c.tokens)) {
+		all = append(all, requestBytes(path, c.header(n)))
+	}
+	return all
+}
+
+// browserHeaders are those of a script on a page of the app.
+func browserHeaders(host, cookies string) http.Header {
+	return http.Header{
+		"Host":            {host},
+		"Accept":          {"application/json, text/plain, */*"},
+		"Accept-Encoding": {"gzip, deflate, br, zstd"},
+		"Accept-Language": {"nb-NO,nb;q=0.9,en;q=0.8"},
+		"Cookie":          {cookies},
+		"Referer":         {"http://" + host + "/cases"},
+		"Sec-Fetch-Dest":  {"empty"},
+		"Sec-Fetch-Mode":  {"cors"},
+		"Sec-Fetch-Site":  {"same-origin"},
+		"User-Agent":      {"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"},
+	}
+}
+
+// serviceHeaders are those of another service's client, but for its token.
+func serviceHeaders(host string) http.Header {
+	return http.Header{
+		"Host":            {host},
+		"Accept":          {"application/json"},
+		"Accept-Encoding": {"gzip"},
+		"Nav-Call-Id":     {"0d9c6a1e-6d0b-4a7e-9c55-0a3f4f2f8a11"},
+		"User-Agent":      {"Go-http-client/1.1"},
+	}
+}
