@@ -27,7 +27,7 @@ func (c *Client) granted(ctx context.Context, md *Metadata, access Token, person
 		return nil, err
 	}
 	for _, key := range keys {
-		if _, err := verifySignature(jwt.raw, key); err != nil || !keySpeaksFor(key, jwt) {
+		if verifySignature(jwt, key) != nil || !keySpeaksFor(key, jwt) {
 			continue
 		}
 		return pickGranted(jwt.claims), nil

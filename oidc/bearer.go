@@ -91,7 +91,7 @@ func signerOf(jwt compactJWT, issuer string, keys []*verificationKey) (*verifica
 		if !key.speaksFor(issuer, first(tenant, tenantIn(issuer))) {
 			continue
 		}
-		if _, err := verifySignature(jwt.raw, key); err == nil {
+		if verifySignature(jwt, key) == nil {
 			return key, nil
 		}
 		verdict = invalid("its signature does not verify")

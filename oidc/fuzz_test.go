@@ -123,7 +123,7 @@ func FuzzParseKeySet(f *testing.F) {
 			if !allowedAlgorithm(keys[i].alg) || !fits(keys[i].alg, keys[i].public) {
 				t.Errorf("%s %T", keys[i].alg, keys[i].public)
 			}
-			if _, err := verifySignature("eyJhbGciOiJSUzI1NiJ9.e30.AAAA", &keys[i]); err == nil {
+			if verifySignature(compactJWT{alg: keys[i].alg, signed: "eyJhbGciOiJSUzI1NiJ9.e30", signature: make([]byte, 64)}, &keys[i]) == nil {
 				t.Error("a key verifies nonsense")
 			}
 		}

@@ -72,7 +72,7 @@ func (c *Client) verifySigned(ctx context.Context, jwt compactJWT, issuer string
 		if err != nil {
 			return nil, verification{}, err
 		}
-		tried := &heldKeys{keys: keys}
+		tried := &heldKeys{jwt: jwt, keys: keys}
 		token, err := gooidc.NewVerifier(issuer, tried, &gooidc.Config{
 			ClientID:             c.cfg.ClientID,
 			SupportedSigningAlgs: []string{jwt.alg},
@@ -93,6 +93,7 @@ func (c *Client) verifySigned(ctx context.Context, jwt compactJWT, issuer string
 
 // heldKeys is the key set of one verification.
 type heldKeys struct {
+	jwt  compactJWT
 	keys []*verificationKey
 	used *verificationKey
 }
@@ -100,9 +101,9 @@ type heldKeys struct {
 // VerifySignature implements [gooidc.KeySet].
 func (h *heldKeys) VerifySignature(_ context.Context, raw string) ([]byte, error) {
 	for _, key := range h.keys {
-		if payload, err := verifySignature(raw, key); err == nil {
+		if raw == h.jwt.raw && verifySignature(h.jwt, key) == nil {
 			h.used = key
-			return payload, nil
+			return h.jwt.payload, nil
 		}
 	}
 	return nil, errors.New("no key verifies")

@@ -16,7 +16,9 @@ const (
 type compactJWT struct {
 	raw           string
 	alg, kid, typ string
+	signed        string // what the signature is over
 	payload       []byte
+	signature     []byte
 	claims        members
 }
 
@@ -49,7 +51,7 @@ func parseJWT(raw string) (compactJWT, error) {
 	if err := header.noTwinsOf([]string{"alg", "kid", "typ", "crit", "b64", "enc"}); err != nil {
 		return none, fmt.Errorf("its header %w", err)
 	}
-	jwt := compactJWT{raw: raw, payload: decoded[1]}
+	jwt := compactJWT{raw: raw, signed: raw[:strings.LastIndexByte(raw, '.')], payload: decoded[1], signature: decoded[2]}
 	// "jku", "x5u", "jwk" and "x5c" are not even read: keys come from the provider's metadata (RFC 8725 §3.10).
 	for name, target := range map[string]*string{"alg": &jwt.alg, "kid": &jwt.kid, "typ": &jwt.typ} {
 		if err := header.decode(name, target); err != nil {

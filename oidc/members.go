@@ -202,11 +202,24 @@ func (m members) noTwinsOf(names []string) error {
 		if strings.IndexByte(name, 0) >= 0 {
 			return errors.New("has a member with a NUL in its name")
 		}
+		plain := isASCII(name)
 		for _, decided := range names {
+			if plain && len(name) != len(decided) && isASCII(decided) { // most are told apart by this
+				continue
+			}
 			if name != decided && strings.EqualFold(name, decided) {
 				return fmt.Errorf("has a member that is '%s' but for upper and lower case", decided)
 			}
 		}
 	}
 	return nil
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
 }

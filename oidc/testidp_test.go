@@ -228,7 +228,7 @@ func (p *idp) checkClient(r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if _, err := verifySignature(jwt.raw, &verificationKey{alg: jwt.alg, public: p.clientKey}); err != nil {
+	if err := verifySignature(jwt, &verificationKey{alg: jwt.alg, public: p.clientKey}); err != nil {
 		return err
 	}
 	var c struct {

@@ -10,8 +10,11 @@ import (
 	"postern/session"
 )
 
-// passage is one request for the app on its way: what was found out before and about its caller.
+// passage is one request for the app on its way: what was found out before and about its caller. It is part of its visit.
 type passage struct {
+	h       *Handler
+	visit   *visit
+	request *http.Request
 	in      *ingress // that the request came in by; nil for another address
 	policy  *policy.Policy
 	route   policy.Route
@@ -40,7 +43,9 @@ func (h *Handler) serveApp(v *visit, r *http.Request) error {
 		h.forwardPreflight(v, r)
 		return nil
 	}
-	p := &passage{
+	p := &v.passage
+	*p = passage{
+		h: h, visit: v, request: r,
 		in: h.ingresses.match(r.Host, h.forwardedHost(r), rawPath(r)), policy: h.policy(), ignored: h.ignored.MatchPath(path),
 		keep: h.bearer == nil,
 	}
@@ -123,25 +128,29 @@ func (h *Handler) use(r *http.Request, value string) (*session.Session, error) {
 
 // forward sends the request to the app. Whatever the client wrote into a header of ours is gone before ours are set.
 func (h *Handler) forward(v *visit, r *http.Request, p *passage) error {
-	out := outgoing{prepare: func(out, r *http.Request) {
-		h.cleanHeaders(v, out, r)
-		if p.who.identity == nil {
-			if !p.keep {
-				delete(out.Header, "Authorization")
-			}
-			return
-		}
-		h.introduce(v, out.Header, r, p)
-	}}
-	if p.who.session != nil {
-		out.cookieCaller = true
-		out.answered = func(res *http.Response) { h.noteSentBack(r, p.in, res) }
-	}
 	if err := h.attest(v, r, p); err != nil {
 		return err
 	}
-	h.upstream.serve(v, r, out)
+	h.upstream.serve(v, r, outgoing{errand: p, cookieCaller: p.who.session != nil})
 	return nil
+}
+
+// prepare implements [errand].
+func (p *passage) prepare(out, in *http.Request) {
+	p.h.cleanHeaders(p.visit, out, in)
+	switch {
+	case p.who.identity != nil:
+		p.h.introduce(p.visit, out.Header, in, p)
+	case !p.keep:
+		delete(out.Header, "Authorization")
+	}
+}
+
+// answered implements [errand].
+func (p *passage) answered(res *http.Response) {
+	if p.who.session != nil {
+		p.h.noteSentBack(p.request, p.in, res)
+	}
 }
 
 // cleanHeaders removes what a client may not say, and what is not the app's business.
@@ -152,7 +161,8 @@ func (h *Handler) cleanHeaders(v *visit, out, in *http.Request) {
 		h.routing.strip(out.Header)
 	}
 	stripOwnCookies(out.Header, h.ownCookie)
-	out.Header[headerRequestID] = []string{v.id}
+	v.ids[0] = v.id
+	out.Header[headerRequestID] = v.ids[:]
 }
 
 // introduce tells the app who is calling. The bearer of a token has brought the Authorization that the app gets.

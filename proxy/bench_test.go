@@ -84,7 +84,7 @@ func BenchmarkUpstream(b *testing.B) {
 	b.Run("ours", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			u.serve(w, r, outgoing{prepare: func(out, _ *http.Request) { m.strip(out.Header) }})
+			u.serve(w, r, outgoing{errand: preparing(func(out, _ *http.Request) { m.strip(out.Header) })})
 			clear(w.header)
 		}
 	})

@@ -98,6 +98,9 @@ func hasOwn(line string, own func(string) bool) bool {
 }
 
 func withoutOwn(line string, own func(string) bool) string {
+	if last := strings.LastIndexByte(line, ';'); last >= 0 && own(cookieName(line[last+1:])) && !hasOwn(line[:last], own) {
+		return strings.TrimLeft(line[:last], cookieSpace) // ours is the newest in most jars, and so the last
+	}
 	kept := make([]byte, 0, len(line))
 	first := true
 	for rest, more := line, true; more; {

@@ -40,7 +40,7 @@ func forwardedBy(t testing.TB, f *forwarding, peer, host, block string) (in *htt
 	app := new(recorder)
 	u := newUpstream(config.Upstream{Host: "app"}, ownForTest, func(_ http.ResponseWriter, _ *http.Request, err upstreamError) { t.Error(err) })
 	u.transport = app
-	u.serve(httptest.NewRecorder(), in, outgoing{prepare: f.apply})
+	u.serve(httptest.NewRecorder(), in, outgoing{errand: preparing(f.apply)})
 	return in, app.header
 }
 

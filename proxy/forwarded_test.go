@@ -116,7 +116,7 @@ func TestS13OverTheWire(t *testing.T) {
 	t.Parallel()
 	app := newRawApp(t, okAnswer)
 	f := newForwarding(config.Front{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}, true)
-	server := newFront(t, config.Upstream{Host: app.address}, outgoing{prepare: f.apply})
+	server := newFront(t, config.Upstream{Host: app.address}, outgoing{errand: preparing(f.apply)})
 	send(t, server.Server, "GET / HTTP/1.1\r\nHost: app\r\nConnection: close, X-Forwarded-For\r\nX-Forwarded-For: 6.6.6.6\r\nForwarded: for=6.6.6.6\r\n\r\n")
 	if head := app.requests()[0]; !strings.Contains(head, "X-Forwarded-For: 127.0.0.1\r\n") || strings.Contains(head, "6.6.6.6") {
 		t.Errorf("the app saw %q", head)

@@ -38,9 +38,9 @@ func TestGRPCThroughH2C(t *testing.T) {
 	go func() { _ = app.Serve(listener) }()
 	t.Cleanup(app.Stop)
 
-	server := newFront(t, config.Upstream{Host: listener.Addr().String(), H2C: true}, outgoing{prepare: func(out, _ *http.Request) {
+	server := newFront(t, config.Upstream{Host: listener.Addr().String(), H2C: true}, outgoing{errand: preparing(func(out, _ *http.Request) {
 		out.Header["X-Ours"] = []string{"yes"}
-	}})
+	})})
 	conn, err := grpc.NewClient(server.Listener.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)

@@ -77,6 +77,7 @@ type Handler struct {
 	upstream     *upstream
 	pages        *pages.Pages
 	metrics      *metrics
+	ids          *requestIDs
 	logins       *rate.Limiter
 	policy       func() *policy.Policy
 	bearer       *oidc.Verifier
@@ -125,6 +126,7 @@ func New(cfg Config, d Deps) (*Handler, error) {
 		identity:   newIdentityHeaders(cfg.Identity),
 		pages:      rendered,
 		metrics:    newMetrics(d.Registerer),
+		ids:        newRequestIDs(),
 		logins:     rate.NewLimiter(rate.Limit(cfg.Front.LoginRate), loginBurst*cfg.Front.LoginRate),
 		client:     d.Client, sessions: d.Sessions, ring: d.Ring,
 	}
@@ -185,7 +187,7 @@ func extraHeaders(cfg config.Identity) []string {
 
 // ServeHTTP takes one request through the door: an own endpoint answers it, or the app does.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	v := &visit{ResponseWriter: w, id: requestID(r), started: h.now(), route: routeApp}
+	v := &visit{ResponseWriter: w, id: h.ids.of(r), started: h.now(), route: routeApp}
 	defer h.end(v, r)
 	if err := h.serve(v, r); err != nil {
 		h.answer(v, r, classify(err))

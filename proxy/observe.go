@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"context"
 	"crypto/rand"
+	"hash/maphash"
 	"log/slog"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"postern/oidc"
@@ -27,6 +29,9 @@ type visit struct {
 	identity *oidc.Identity
 	session  string // keyed hash of the session id
 	rule     string // of the policy, that decided
+
+	passage passage   // of a request for the app
+	ids     [1]string // id as a header value
 
 	wouldRefuse string // why report mode let pass what would have been refused; else empty
 	assertion   string // signed identity for the app, or empty
@@ -62,12 +67,30 @@ func (v *visit) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 // Unwrap lets http.ResponseController reach Flush.
 func (v *visit) Unwrap() http.ResponseWriter { return v.ResponseWriter }
 
-// requestID takes over a well-formed id of the caller, or makes one (S-37).
-func requestID(r *http.Request) string {
+// requestIDs makes ids that no other process makes, and that do not tell how many there were. They are no secrets: a read of randomness
+// for each request would cost as much as finding the session.
+type requestIDs struct {
+	prefix string
+	seed   maphash.Seed
+	made   atomic.Uint64
+}
+
+func newRequestIDs() *requestIDs {
+	return &requestIDs{prefix: rand.Text()[:13], seed: maphash.MakeSeed()}
+}
+
+// of takes over a well-formed id of the caller, or makes one (S-37).
+func (ids *requestIDs) of(r *http.Request) string {
 	if given := r.Header[headerRequestID]; len(given) == 1 && validRequestID(given[0]) {
 		return given[0]
 	}
-	return rand.Text()
+	var id [26]byte
+	n := maphash.Comparable(ids.seed, ids.made.Add(1))
+	for i := copy(id[:], ids.prefix); i < len(id); i++ {
+		id[i] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[n&31] // RFC 4648 §6
+		n >>= 5
+	}
+	return string(id[:])
 }
 
 func validRequestID(id string) bool {

@@ -30,19 +30,20 @@ func TestS37DigitsAreMasked(t *testing.T) {
 // S-37: a request id is taken over only if it is one.
 func TestS37RequestID(t *testing.T) {
 	t.Parallel()
+	ids := newRequestIDs()
 	for given, taken := range map[string]bool{
 		"abc-123_X.y": true, "": false, strings.Repeat("a", 64): true, strings.Repeat("a", 65): false,
 		"a b": false, "a\"b": false, "<x>": false, "æ": false,
 	} {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.Header[headerRequestID] = []string{given}
-		if got := requestID(r); (got == given) != taken || !validRequestID(got) {
+		if got := ids.of(r); (got == given) != taken || !validRequestID(got) {
 			t.Errorf("given %q, used %q", given, got)
 		}
 	}
 	r := httptest.NewRequest("GET", "/", nil)
 	r.Header[headerRequestID] = []string{"a", "b"}
-	if got := requestID(r); got == "a" || got == "b" {
+	if got := ids.of(r); got == "a" || got == "b" {
 		t.Error("one of two ids was taken")
 	}
 }

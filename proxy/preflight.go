@@ -11,9 +11,18 @@ func isPreflight(r *http.Request) bool {
 
 // forwardPreflight sends a preflight to the app without anything that says who is calling.
 func (h *Handler) forwardPreflight(v *visit, r *http.Request) {
-	h.upstream.serve(v, r, outgoing{prepare: func(out, in *http.Request) {
-		h.cleanHeaders(v, out, in)
-		out.Header.Del("Authorization")
-		out.Header.Del("Cookie")
-	}})
+	h.upstream.serve(v, r, outgoing{errand: preflight{h, v}})
 }
+
+type preflight struct {
+	h *Handler
+	v *visit
+}
+
+func (p preflight) prepare(out, in *http.Request) {
+	p.h.cleanHeaders(p.v, out, in)
+	out.Header.Del("Authorization")
+	out.Header.Del("Cookie")
+}
+
+func (preflight) answered(*http.Response) {}

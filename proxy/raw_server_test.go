@@ -171,3 +171,9 @@ func readAnswer(t *testing.T, reader *bufio.Reader) (status int, body string, re
 	res.Body.Close()
 	return res.StatusCode, string(content), res
 }
+
+// preparing is an errand that only changes headers.
+type preparing func(out, in *http.Request)
+
+func (p preparing) prepare(out, in *http.Request) { p(out, in) }
+func (preparing) answered(*http.Response)         {}

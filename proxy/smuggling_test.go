@@ -67,11 +67,11 @@ func TestAdvisoryCVE2025_22871Smuggling(t *testing.T) {
 					reached.Add(1)
 				}
 			})
-			server := newFront(t, app, outgoing{prepare: func(_, in *http.Request) {
+			server := newFront(t, app, outgoing{errand: preparing(func(_, in *http.Request) {
 				if in.URL.Path == "/smuggled" {
 					decided.Add(1)
 				}
-			}})
+			})})
 			conn := dial(t, server.Server)
 			if _, err := io.WriteString(conn, test.request); err != nil {
 				t.Fatal(err)

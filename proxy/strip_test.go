@@ -63,7 +63,7 @@ func TestS24OverTheWire(t *testing.T) {
 	t.Parallel()
 	app := newRawApp(t, okAnswer)
 	m := newManaged([]string{"X-Employee", "X-Orders-Token"})
-	server := newFront(t, config.Upstream{Host: app.address}, outgoing{prepare: func(out, _ *http.Request) { m.strip(out.Header) }})
+	server := newFront(t, config.Upstream{Host: app.address}, outgoing{errand: preparing(func(out, _ *http.Request) { m.strip(out.Header) })})
 	var request strings.Builder
 	request.WriteString("GET / HTTP/1.1\r\nHost: app\r\nConnection: close\r\nX-Innocent: 1\r\n")
 	for _, name := range spoofed {
@@ -94,11 +94,11 @@ func TestAdvisoryCVE2026_29054ConnectionCannotRemoveOurs(t *testing.T) {
 			t.Parallel()
 			app := newRawApp(t, okAnswer)
 			m := newManaged(nil)
-			server := newFront(t, config.Upstream{Host: app.address}, outgoing{prepare: func(out, _ *http.Request) {
+			server := newFront(t, config.Upstream{Host: app.address}, outgoing{errand: preparing(func(out, _ *http.Request) {
 				m.strip(out.Header)
 				out.Header["X-Postern-User"] = []string{"anna"}
 				out.Header["Authorization"] = []string{"Bearer ours"}
-			}})
+			})})
 			send(t, server.Server, "GET / HTTP/1.1\r\nHost: app\r\n"+connection+"X-Postern-User: eve\r\nAuthorization: Bearer eves\r\n\r\n")
 			head := app.requests()[0]
 			for _, want := range []string{"X-Postern-User: anna\r\n", "Authorization: Bearer ours\r\n"} {

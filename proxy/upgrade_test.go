@@ -113,10 +113,10 @@ func TestAdvisory1347FailedUpgradeIsNoTunnel(t *testing.T) {
 		w.WriteHeader(http.StatusNotFound)
 	})
 	var requests atomic.Int32
-	server := newFront(t, app, outgoing{prepare: func(out, _ *http.Request) {
+	server := newFront(t, app, outgoing{errand: preparing(func(out, _ *http.Request) {
 		requests.Add(1)
 		out.Header["X-Ours"] = []string{"checked"}
-	}})
+	})})
 	conn := dial(t, server.Server)
 	reader := bufio.NewReader(conn)
 	for _, request := range []string{

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"strings"
+	"sync"
 
 	"postern/config"
 )
@@ -15,6 +16,7 @@ type upstream struct {
 	address   string
 	transport http.RoundTripper
 	buffers   *buffers
+	exchanges sync.Pool // of *exchange: what they bind together is the same for every request
 	quiet     *log.Logger
 	ownCookie func(name string) bool
 	onError   func(w http.ResponseWriter, r *http.Request, err upstreamError)
@@ -22,50 +24,53 @@ type upstream struct {
 
 // outgoing is what the caller of [upstream.serve] decides about one request.
 type outgoing struct {
-	// prepare changes the headers of the request to the app. It sees out after the hop-by-hop headers are gone, so that no "Connection:
-	// X-Postern-User" of a client can remove what it sets (advisories 6 to 9 of peers.md); in is the client's request and must not
-	// be changed. Path, query and Host are not its business. nil changes nothing.
-	prepare func(out, in *http.Request)
+	errand // nil: nothing is changed
 
 	// cookieCaller says that the caller is known by a cookie. Shared caches keep answers to cookies, but not those to the Authorization
 	// that such callers used to send, so an answer without Cache-Control becomes "private" (S-55).
 	cookieCaller bool
+}
 
-	// answered sees the app's response and may add to its header. nil: nobody looks.
-	answered func(res *http.Response)
+// errand is what goes with one request to the app and comes back with its answer.
+type errand interface {
+	// prepare changes the headers of the request to the app. It sees out after the hop-by-hop headers are gone, so that no "Connection:
+	// X-Postern-User" of a client can remove what it sets (advisories 6 to 9 of peers.md); in is the client's request and must not
+	// be changed. Path, query and Host are not its business.
+	prepare(out, in *http.Request)
+
+	// answered sees the app's response and may add to its header.
+	answered(res *http.Response)
 }
 
 // newUpstream does no I/O. ownCookie says which cookies the app may not set. onError answers for an app that did not; it gets the
 // ResponseWriter that serve was called with, before anything was written to it. Once the head of a response is on its way, a failure of the app cuts
 // the connection instead: serve panics with [http.ErrAbortHandler].
 func newUpstream(cfg config.Upstream, ownCookie func(string) bool, onError func(http.ResponseWriter, *http.Request, upstreamError)) *upstream {
-	transport := newTransport(cfg)
-	return &upstream{
+	u := &upstream{
 		address:   upstreamAddress(cfg),
-		transport: transport,
+		transport: newTransport(cfg),
 		buffers:   new(buffers),
 		quiet:     log.New(io.Discard, "", 0), // what ReverseProxy logs comes by onError or the panic as well, or is a client that left
 		ownCookie: ownCookie,
 		onError:   onError,
 	}
+	u.exchanges.New = func() any { return u.newExchange() }
+	return u
 }
 
 // serve forwards a request that [checkTarget] has passed, and the answer back.
 func (u *upstream) serve(w http.ResponseWriter, r *http.Request, out outgoing) {
-	x := &exchange{upstream: u, client: w, in: r, outgoing: out, upgrade: isUpgrade(r)}
-	x.proxy = httputil.ReverseProxy{
-		Rewrite:        x.rewrite,
-		Transport:      u.transport,
-		BufferPool:     u.buffers,
-		ModifyResponse: x.modifyResponse,
-		ErrorHandler:   x.fail,
-		ErrorLog:       u.quiet,
-	}
+	x := u.exchanges.Get().(*exchange)
+	x.client, x.in, x.outgoing, x.upgrade = w, r, out, isUpgrade(r)
 	if r.ContentLength != 0 && r.ProtoMajor == 1 {
 		// Else net/http reads the rest of the body away as soon as the app begins to answer. A writer that cannot do it does not have to.
 		_ = http.NewResponseController(w).EnableFullDuplex()
 	}
 	x.proxy.ServeHTTP(x, withoutUpgrade(r))
+	// Nothing looks at the exchange any more: what may outlast it, the body, has been given to the transport by itself. One that panicked is
+	// not used again.
+	x.client, x.in, x.outgoing, x.body = nil, nil, outgoing{}, nil
+	u.exchanges.Put(x)
 }
 
 // exchange is one request to the app and its answer. It stands between ReverseProxy and the client as the ResponseWriter, to see
@@ -77,8 +82,24 @@ type exchange struct {
 	in      *http.Request
 	upgrade bool
 	proxy   httputil.ReverseProxy
-	body    watchedBody
+	body    *watchedBody // nil for a request without a body
 }
+
+func (u *upstream) newExchange() *exchange {
+	x := &exchange{upstream: u}
+	x.proxy = httputil.ReverseProxy{
+		Rewrite:        x.rewrite,
+		Transport:      u.transport,
+		BufferPool:     u.buffers,
+		ModifyResponse: x.modifyResponse,
+		ErrorHandler:   x.fail,
+		ErrorLog:       u.quiet,
+	}
+	return x
+}
+
+// private is shared by all responses that get it: ReverseProxy copies values.
+var private = []string{"private"}
 
 // rewrite makes the request to the app.
 func (x *exchange) rewrite(pr *httputil.ProxyRequest) {
@@ -86,12 +107,12 @@ func (x *exchange) rewrite(pr *httputil.ProxyRequest) {
 	out.URL.Scheme, out.URL.Host = "http", x.address
 	sendTarget(out, rawTarget(x.in))
 	out.Trailer = nil // nothing of a request comes after its body: a trailer would be a header that was never stripped (S-24)
-	if x.prepare != nil {
+	if x.errand != nil {
 		x.prepare(out, x.in)
 	}
 	if out.Body != nil {
-		x.body.ReadCloser = out.Body
-		out.Body = &x.body
+		x.body = &watchedBody{ReadCloser: out.Body}
+		out.Body = x.body
 	}
 }
 
@@ -114,9 +135,9 @@ func (x *exchange) modifyResponse(res *http.Response) error {
 	}
 	dropOwnSetCookies(res.Header, x.ownCookie)
 	if _, set := res.Header["Cache-Control"]; x.cookieCaller && !set {
-		res.Header["Cache-Control"] = []string{"private"}
+		res.Header["Cache-Control"] = private
 	}
-	if x.answered != nil {
+	if x.errand != nil {
 		x.answered(res)
 	}
 	return nil

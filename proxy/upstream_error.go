@@ -67,6 +67,9 @@ func (b *watchedBody) Close() error {
 }
 
 func (b *watchedBody) broken() error {
+	if b == nil {
+		return nil
+	}
 	if err := b.failed.Load(); err != nil {
 		return *err
 	}

@@ -61,12 +61,12 @@ func TestAdvisoryCVE2026_39825TargetIsSentByteForByte(t *testing.T) {
 func TestHeadersPassAsTheyCame(t *testing.T) {
 	t.Parallel()
 	app := newRawApp(t, okAnswer)
-	server := newFront(t, config.Upstream{Host: app.address}, outgoing{prepare: func(out, in *http.Request) {
+	server := newFront(t, config.Upstream{Host: app.address}, outgoing{errand: preparing(func(out, in *http.Request) {
 		if in.Header.Get("Connection") == "" || out.Header.Get("Connection") != "" {
 			t.Error("prepare must see the client's request, and the outgoing one without hop-by-hop headers")
 		}
 		out.Header["X-Ours"] = []string{"yes"}
-	}})
+	})})
 	send(t, server.Server, "POST /a HTTP/1.1\r\nHost: app\r\nConnection: close, X-Ours, te\r\nTE: trailers\r\nX-Ours: no\r\nKeep-Alive: 5\r\n"+
 		"Proxy-Authorization: x\r\nX-Two: 1\r\nX-Two: 2\r\nContent-Length: 3\r\n\r\nabc")
 	head := app.requests()[0]
@@ -324,8 +324,8 @@ func TestTooLongBodyIs413(t *testing.T) {
 	t.Parallel()
 	x := &exchange{in: httptest.NewRequest("POST", "/", nil)}
 	limited := http.MaxBytesReader(httptest.NewRecorder(), io.NopCloser(strings.NewReader("12345")), 2)
-	x.body.ReadCloser = limited
-	_, _ = io.Copy(io.Discard, &x.body)
+	x.body = &watchedBody{ReadCloser: limited}
+	_, _ = io.Copy(io.Discard, x.body)
 	if got := x.classify(io.ErrUnexpectedEOF).status; got != http.StatusRequestEntityTooLarge {
 		t.Error(got)
 	}
