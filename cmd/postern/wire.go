@@ -28,6 +28,7 @@ type sidecar struct {
 	health   *health
 
 	secretFiles map[string]string // paths that secrets were read from, by option
+	cacheBytes  int64             // for each cache; 0 leaves it to the cache
 
 	policy   *livePolicy
 	inbound  map[string]*oidc.Provider // whose tokens are accepted
@@ -55,6 +56,7 @@ func newSidecar(loaded *config.Loaded, log *slog.Logger) (*sidecar, error) {
 		s.secretFiles = map[string]string{}
 	}
 	s.health = &health{started: time.Now(), now: time.Now, providers: map[string]*oidc.Provider{}}
+	s.cacheBytes = cacheBudget(cfg.Server.CacheMaxMemory, memoryLimit(os.DirFS("/")))
 	deps := proxy.Deps{Log: log, Registerer: s.registry}
 	shared := oidc.Deps{HTTP: oidc.NewHTTPClient(cfg.Outbound), Log: log, Registerer: s.registry}
 	var err error
@@ -110,7 +112,7 @@ func (s *sidecar) addLogin(deps *proxy.Deps, shared oidc.Deps) error {
 	}
 	sessions := session.NewManager(session.ManagerConfig{
 		Session: cfg.Session, CookieName: cfg.Cookie.Prefix + ".session", Provider: client.ProviderName(),
-		CacheBytes: cfg.Server.CacheMaxMemory / 2, // the other half is for verified tokens
+		CacheBytes: s.cacheBytes,
 	}, ring, kept, client, sessionDeps)
 	s.provider, s.client, s.ring, s.store, s.sessions = provider, client, ring, kept, sessions
 	s.health.providers["login"], s.health.store = provider, &storeHealth{}
@@ -128,7 +130,7 @@ func (s *sidecar) addBearer(deps *proxy.Deps, shared oidc.Deps) (err error) {
 			s.health.providers[name] = s.inbound[name]
 		}
 	}
-	deps.Bearer, err = oidc.NewVerifier(acceptances(&s.cfg, s.inbound), s.cfg.Server.CacheMaxMemory/2, shared)
+	deps.Bearer, err = oidc.NewVerifier(acceptances(&s.cfg, s.inbound), s.cacheBytes, shared)
 	return err
 }
 
