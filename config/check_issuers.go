@@ -55,7 +55,7 @@ func issuerNameProblem(name string, before []Issuer) string {
 
 func (i *Issuer) checkAlgorithms(refuse func(string, ...any)) {
 	for _, algorithm := range i.Algorithms {
-		if err := known(algorithm, signatureAlgorithms()); err != nil {
+		if err := known(algorithm, SignatureAlgorithms()); err != nil {
 			refuse("algorithms %v", err)
 		}
 	}

@@ -25,7 +25,7 @@ func (t *table) loginOptions(c *Config) {
 	t.text(&o.DomainHint, "openid.domain-hint", "", "`domain_hint` of login, for Entra ID.").ofWonderwall()
 	t.text(&o.ResourceIndicator, "openid.resource-indicator", "", "`resource` of login (RFC 8707).").ofWonderwall()
 	t.url(&o.PostLogoutRedirectURI, "openid.post-logout-redirect-uri", "Where to go after logout, unless the request says.").ofWonderwall()
-	algorithms := signatureAlgorithms()
+	algorithms := SignatureAlgorithms()
 	t.oneOf(&o.JWKSFallbackAlg, "openid.jwks-fallback-alg", "Algorithm of provider keys that name none.", algorithms...).ofWonderwall()
 	t.toggle(&o.NewClientAuthJWTType, "openid.new-client-auth-jwt-type", false, "Type client assertions `client-authentication+jwt` rather than `JWT`.").
 		ofWonderwall()
@@ -35,7 +35,7 @@ func (t *table) loginOptions(c *Config) {
 }
 
 // signatureAlgorithms are the asymmetric ones of RFC 7518 §3.1 and RFC 8037; nothing that a client's own secret could sign.
-func signatureAlgorithms() []string {
+func SignatureAlgorithms() []string {
 	return []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
 }
 

@@ -61,7 +61,7 @@ func (h *Handler) serveApp(v *visit, r *http.Request) error {
 
 // open says whether nobody would be let through.
 func (h *Handler) open(p *passage) bool {
-	return p.route.Public() || p.ignored && (!h.protected || h.reportOnly)
+	return p.route.Public() || p.ignored && !h.protected
 }
 
 // establish finds out who is calling: the bearer of a token, else whoever the session cookie speaks for, else nobody (contract 4.1, step 3).

@@ -14,7 +14,7 @@ func (h *Handler) establishBearer(v *visit, r *http.Request, p *passage) (settle
 	sent := readCredential(r.Header, h.cfg.Front.AuthorizationSchemes)
 	switch sent.kind {
 	case credentialNone:
-		if tokenInQuery(r.URL.RawQuery) && !h.sendsSession(r, p.in) {
+		if tokenInQuery(r.URL.RawQuery) && !h.sendsSession(r, p.in) && !h.lenient(v, p, "invalid_request") {
 			return true, h.malformedToken(p.in)
 		}
 		return false, nil
@@ -41,12 +41,21 @@ func (h *Handler) bearBadToken(v *visit, p *passage, f *failure) error {
 	case p.route.Public():
 		v.err = f
 		return nil
-	case h.reportOnly && !h.cfg.BearerExplicit:
-		p.keep = true
-		h.wouldRefuse(v, f.code, "")
+	case h.lenient(v, p, f.code):
+		v.err = f.err
 		return nil
 	}
 	return f
+}
+
+// lenient says whether report mode lets pass what is refused for its own sake, and notes it.
+func (h *Handler) lenient(v *visit, p *passage, code string) bool {
+	if !h.reportOnly || h.cfg.BearerExplicit {
+		return false
+	}
+	p.keep = true
+	h.wouldRefuse(v, code, "")
+	return true
 }
 
 // sendsSession says whether a session cookie comes with the request, of whatever worth.

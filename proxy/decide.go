@@ -23,7 +23,7 @@ func (h *Handler) decide(v *visit, r *http.Request, p *passage) error {
 		return h.forward(v, r, p)
 	case d.Outcome == policy.Refused && !h.reportOnly:
 		return h.refuse(r, p, d)
-	case d.Outcome == policy.Refused:
+	case d.Outcome == policy.Refused && v.wouldRefuse == "": // else the token's fault is the reason
 		h.wouldRefuse(v, d.Reason.Code(), d.Rule)
 		p.keep = true
 	}
@@ -57,7 +57,7 @@ func (h *Handler) refuse(r *http.Request, p *passage, d policy.Decision) *failur
 	if p.who.session == nil {
 		return f
 	}
-	target := r.URL.RequestURI()
+	target := rawTarget(r)
 	if !isNavigation(r) {
 		target = h.refererTarget(r, p.in)
 	}
@@ -100,7 +100,7 @@ func (h *Handler) unauthenticated(r *http.Request, p *passage) *failure {
 	if isNavigation(r) {
 		login := loginURL(p.in, rawTarget(r))
 		if h.cfg.Front.AutoLogin && !p.ignored {
-			f.status, f.redirect = http.StatusFound, login
+			f.status, f.redirect, f.header = http.StatusFound, login, nil
 			return f
 		}
 		f.primary = &pages.Link{Href: login}

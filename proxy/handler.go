@@ -159,17 +159,13 @@ func New(cfg Config, d Deps) (*Handler, error) {
 // nameApp finds what to call the app: in challenges (realm), and in assertions where no policy names it.
 func (h *Handler) nameApp() {
 	h.appName = h.cfg.AppName
-	realm := cmp.Or(h.policy().App().Name, h.appName)
-	if len(h.ingresses) > 0 {
-		first := h.ingresses[len(h.ingresses)-1]
-		h.appName, realm = cmp.Or(h.appName, first.url("")), cmp.Or(realm, first.host)
+	realm, issuer := cmp.Or(h.policy().App().Name, h.appName), h.cfg.Identity.AssertionIssuer
+	if len(h.cfg.Front.Ingress) > 0 {
+		first := newIngresses(h.cfg.Front.Ingress[:1])[0]
+		realm, issuer, h.appName = cmp.Or(realm, first.host), cmp.Or(issuer, first.url("")), cmp.Or(h.appName, first.url(""))
 	}
 	h.challenge = "Bearer realm=" + quoted(cmp.Or(realm, "postern"))
 	if h.signer != nil {
-		issuer := h.cfg.Identity.AssertionIssuer
-		if issuer == "" && len(h.cfg.Front.Ingress) > 0 {
-			issuer = newIngresses(h.cfg.Front.Ingress[:1])[0].url("")
-		}
 		h.assertions = newAssertions(h.signer, issuer, h.now, rand.Reader)
 	}
 }

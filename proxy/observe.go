@@ -169,9 +169,6 @@ func (h *Handler) eventOf(v *visit, r *http.Request, took time.Duration) []slog.
 // maskDigits hides every run of eleven digits or more, the length of a Norwegian national identity number (S-37), and cuts long texts.
 func maskDigits(text string) string {
 	const run, longest = 11, 512
-	if len(text) > longest {
-		text = text[:longest] + "…"
-	}
 	var masked []byte
 	for i := 0; i < len(text); {
 		end := i
@@ -188,10 +185,13 @@ func maskDigits(text string) string {
 		}
 		i = max(end, i+1)
 	}
-	if masked == nil {
-		return text
+	if masked != nil {
+		text = string(masked)
 	}
-	return string(masked)
+	if len(text) > longest { // not before: a cut number is still a person's
+		text = text[:longest] + "…"
+	}
+	return text
 }
 
 // traceID reads the trace id of a W3C traceparent (version 00), or "".

@@ -22,6 +22,9 @@ func TestS37DigitsAreMasked(t *testing.T) {
 			t.Errorf("maskDigits(%q) = %q, want %q", text, got, want)
 		}
 	}
+	if got := maskDigits("/" + strings.Repeat("a", 501) + "01017012345"); strings.Contains(got, "0101") {
+		t.Errorf("digits survive the cut: %s", got)
+	}
 	if got := maskDigits(strings.Repeat("x", 5000)); len(got) > 600 {
 		t.Errorf("%d bytes of a long text", len(got))
 	}

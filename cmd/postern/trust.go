@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 
@@ -113,7 +112,8 @@ func acceptances(cfg *config.Config, providers map[string]*oidc.Provider) []oidc
 		case oidc.TokenX:
 			a.IDPorten = idPortenOf(cfg, providers)
 		case oidc.OpenID:
-			a.Algorithms = []string{cmp.Or(cfg.OpenID.JWKSFallbackAlg, "RS256")}
+			// Nothing names them for this provider. Its keys do, or are RSA keys for openid.jwks-fallback-alg: none is for two.
+			a.Algorithms = config.SignatureAlgorithms()
 		case oidc.Maskinporten, oidc.IDPorten:
 		default:
 			issuer := issuerNamed(cfg, name)

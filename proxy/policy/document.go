@@ -16,11 +16,11 @@ type Document struct {
 	Paths        []PathRule
 }
 
-// App names the protected app. Its text form is "cluster:namespace:name".
+// App names an app. Its text form is "cluster:namespace:name", and empty as long as one of them is missing: half a name is nobody's.
 type App struct{ Cluster, Namespace, Name string }
 
 func (a App) String() string {
-	if a.Name == "" {
+	if a.Cluster == "" || a.Namespace == "" || a.Name == "" {
 		return ""
 	}
 	return a.Cluster + ":" + a.Namespace + ":" + a.Name

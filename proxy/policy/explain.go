@@ -28,9 +28,6 @@ func (p *Policy) Explain(r Request, c *oidc.Caller) Explanation {
 			return fmt.Sprintf("An app may read the path in %d ways; each picks its rules, and all of them must hold.", r.Path.Len())
 		})
 	}
-	if r.Preflight {
-		t.note(true, "", "method", func() string { return "A CORS preflight is decided as GET." })
-	}
 	route := p.route(&r, t)
 	if c != nil {
 		t.note(true, "", "iss", func() string { return describeCaller(c) })

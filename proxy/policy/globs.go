@@ -31,8 +31,8 @@ func CompileGlobs(patterns []string) (*Globs, error) {
 	return g, nil
 }
 
-// MatchEvery says whether each of the readings is matched by some pattern. It is false for no readings at all.
-func (g *Globs) MatchEvery(readings []string) bool {
+// matchEvery says whether each of the readings is matched by some pattern. It is false for no readings at all.
+func (g *Globs) matchEvery(readings []string) bool {
 	for _, reading := range readings {
 		if !g.match(reading) {
 			return false
@@ -41,9 +41,9 @@ func (g *Globs) MatchEvery(readings []string) bool {
 	return len(readings) > 0
 }
 
-// MatchPath is [Globs.MatchEvery] for the readings of p.
+// MatchPath is [Globs.matchEvery] for the readings of p.
 func (g *Globs) MatchPath(p Path) bool {
-	return g.match(p.first) && (len(p.rest) == 0 || g.MatchEvery(p.rest))
+	return g.match(p.first) && (len(p.rest) == 0 || g.matchEvery(p.rest))
 }
 
 func (g *Globs) match(path string) bool {

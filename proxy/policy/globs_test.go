@@ -43,7 +43,7 @@ func TestAdvisoryCVE2026_33494PathConfusion(t *testing.T) {
 			t.Errorf("%q: %v", raw, err)
 			continue
 		}
-		if g.MatchEvery(readings) {
+		if g.matchEvery(readings) {
 			t.Errorf("%q is public; readings %q", raw, readings)
 		}
 		if strings.Contains(raw, "/admin/x") && strings.HasPrefix(raw, "/public/..") && !contains(readings, "/admin/x") {
@@ -90,7 +90,7 @@ func TestMatchEvery(t *testing.T) {
 					t.Fatalf("%q: %v", raw, err)
 				}
 				p, _ := Read(raw)
-				if got := g.MatchEvery(readings); got != want || g.MatchPath(p) != want {
+				if got := g.matchEvery(readings); got != want || g.MatchPath(p) != want {
 					t.Errorf("%q matches %q (%q): %v; want %v", test.pattern, raw, readings, got, want)
 				}
 			}
@@ -110,10 +110,10 @@ func TestCompileGlobsRefusesABadPattern(t *testing.T) {
 func TestNoGlobsMatchNothing(t *testing.T) {
 	t.Parallel()
 	var none *Globs
-	if empty, err := CompileGlobs(nil); err != nil || empty.MatchEvery([]string{"/"}) || none.MatchEvery([]string{"/"}) || empty.MatchPath(Path{}) {
+	if empty, err := CompileGlobs(nil); err != nil || empty.matchEvery([]string{"/"}) || none.matchEvery([]string{"/"}) || empty.MatchPath(Path{}) {
 		t.Error("a missing list matched")
 	}
-	if g, _ := CompileGlobs([]string{"/**"}); g.MatchEvery(nil) {
+	if g, _ := CompileGlobs([]string{"/**"}); g.matchEvery(nil) {
 		t.Error("no reading at all was matched")
 	}
 }

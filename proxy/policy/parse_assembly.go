@@ -50,7 +50,7 @@ func (a *assembly) nameApp(v value, app App) {
 	agree("name", &a.app.Name, app.Name)
 }
 
-// settleApp completes the app's name by the cluster, and compares it with the one by which TokenX knows this app.
+// settleApp completes the app's name by the cluster, and compares what there is of it with the one by which TokenX knows this app.
 func (a *assembly) settleApp(cluster, tokenXClientID string) {
 	at, named := a.given["app"]
 	if !named {
@@ -61,9 +61,11 @@ func (a *assembly) settleApp(cluster, tokenXClientID string) {
 	}
 	app := a.app
 	app.Cluster = cmp.Or(app.Cluster, cluster)
-	complete := app.Cluster != "" && app.Namespace != "" && app.Name != ""
-	if complete && tokenXClientID != "" && app.String() != tokenXClientID {
-		at.problem("the policy is for %q, but TOKEN_X_CLIENT_ID is %q", app, tokenXClientID)
+	if parts := strings.Split(tokenXClientID, ":"); len(parts) == 3 {
+		known := App{parts[0], parts[1], parts[2]}
+		if whole := (App{cmp.Or(app.Cluster, known.Cluster), cmp.Or(app.Namespace, known.Namespace), cmp.Or(app.Name, known.Name)}); whole != known {
+			at.problem("the policy is for %q, but TOKEN_X_CLIENT_ID is %q", whole, tokenXClientID)
+		}
 	}
 	if app.Name != "" {
 		a.doc.App = app

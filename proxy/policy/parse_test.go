@@ -152,6 +152,7 @@ func TestParseNamesTheApp(t *testing.T) {
 		{"own", own("app: {cluster: c, namespace: n, name: a}"), "", "c:n:a", App{"c", "n", "a"}, ""},
 		{"own and TokenX differ", own("app: {cluster: c, namespace: n, name: a}"), "", "c:m:a", App{}, `policy.yaml:2: app: the policy is for "c:n:a"`},
 		{"own in part", own("app: {namespace: n, name: a}"), "", "x:n:a", App{"", "n", "a"}, ""},
+		{"own in part and TokenX differ", own("app: {name: b}"), "", "x:n:a", App{}, `policy.yaml:2: app: the policy is for "x:n:b"`},
 		{"both, equal", manifest + "---\n" + own("app: {cluster: c, name: a}"), "", "", App{"c", "n", "a"}, ""},
 		{"both, different", manifest + "---\n" + own("app: {name: b}"), "", "", App{}, `policy.yaml:7: app: the app's name is "b" here, but "a" at policy.yaml:3`},
 		{"none", own("users: {allowAll: true}"), "c", "c:n:a", App{}, ""},

@@ -231,24 +231,6 @@ func TestAdvisoryCVE2026_48794OrderOfRulesDoesNotMatter(t *testing.T) {
 	}
 }
 
-func TestS40PreflightIsNeverRefusedForItsMethod(t *testing.T) {
-	t.Parallel()
-	p := withPaths(t, narrowed("/a", Require{}, "POST"), public("/open", "POST"), public("/get", "GET"))
-	for path, want := range map[string]Decision{
-		"/a":    {Reason: NoCaller},
-		"/open": {Reason: NoCaller},
-		"/get":  {Outcome: Public, Reason: NoCaller, Rule: `paths "/get"`},
-	} {
-		route := p.Route(Request{Path: mustRead(t, path), Method: "OPTIONS", Preflight: true})
-		if got := p.Decide(&route, nil); got != want {
-			t.Errorf("preflight for %s: %+v; want %+v", path, got, want)
-		}
-		if d := ask(t, p, "OPTIONS", path, nil); d.Reason != MethodNotNamed {
-			t.Errorf("any other OPTIONS for %s: %+v", path, d)
-		}
-	}
-}
-
 // The odd targets of OPTIONS and of a path that is none match no pattern.
 func TestWhatIsNoPathMatchesNoPattern(t *testing.T) {
 	t.Parallel()

@@ -3,6 +3,7 @@ package policy
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -179,7 +180,7 @@ func TestMatchIsNotExponential(t *testing.T) {
 	p := mustCompile(t, &Document{Paths: []PathRule{
 		public("/" + strings.Repeat("**/a/", 12) + "z"), public("/" + strings.Repeat("*a", 12) + "z"), narrowed("/**/a/**/*a*/**/z", Require{}),
 	}}, Settings{})
-	for _, path := range []string{strings.Repeat("/a", 20000), "/" + strings.Repeat("a", 20000)} {
+	for _, path := range []string{strings.Repeat("/a", 900), "/" + strings.Repeat("a", 20000)} {
 		if route := p.Route(Request{Path: mustRead(t, path), Method: "GET"}); route.Public() || route.count > 0 {
 			t.Errorf("%.10s… is matched", path)
 		}
@@ -217,5 +218,22 @@ func TestSegmentMatches(t *testing.T) {
 		check(test.exactly, true, true)
 		check(test.folded, false, true)
 		check(test.not, false, false)
+	}
+}
+
+// Many patterns that all still fit are looked at once a segment each, and not once for each other one.
+func TestMatchOfManyDeepPatternsFindsThemAll(t *testing.T) {
+	t.Parallel()
+	var rules []PathRule
+	for n := range 300 {
+		rules = append(rules, narrowed(fmt.Sprintf("/**/%d/**/z", n), Require{}))
+	}
+	p := mustCompile(t, &Document{Paths: rules}, Settings{})
+	path := ""
+	for n := range 300 {
+		path += fmt.Sprintf("/%d", n)
+	}
+	if route := p.Route(Request{Path: mustRead(t, path+path+"/z"), Method: "GET"}); route.count != len(rules) {
+		t.Errorf("%d rules of %d", route.count, len(rules))
 	}
 }

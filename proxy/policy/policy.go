@@ -113,9 +113,8 @@ func hashFiles(files []File) string {
 
 // Request is what the path rules look at.
 type Request struct {
-	Path      Path
-	Method    string
-	Preflight bool // a CORS preflight that is let pass (S-40): never refused for its method, else as GET
+	Path   Path
+	Method string
 }
 
 // App is the app that the files name; its zero value if they name none.

@@ -11,6 +11,7 @@ import (
 const (
 	maxWork     = 512 << 10 // bytes that all steps together look at
 	maxReadings = 64
+	maxSegments = 1000
 	maxDecoding = 3 // rounds after which a path must stay as it is
 )
 
@@ -51,15 +52,15 @@ func Readings(rawPath string) ([]string, error) {
 	return append([]string{p.first}, p.rest...), nil
 }
 
-// Ambiguous says that the readings differ.
-func Ambiguous(readings []string) bool { return len(readings) > 1 }
-
 // Read finds every reading of a path as it stands in the request line, without the query (contract 4.1, step 1). It does not allocate
 // for a path without peculiarities.
 func Read(rawPath string) (Path, error) {
 	peculiar, err := survey(rawPath)
 	if err != nil {
 		return Path{}, err
+	}
+	if strings.Count(rawPath, "/") > maxSegments {
+		return Path{}, ErrTooOdd
 	}
 	if peculiar == 0 {
 		return Path{first: rawPath}, nil
@@ -124,6 +125,9 @@ func readAll(rawPath string) (Path, error) {
 		}
 		if hasControl(s.path) {
 			return Path{}, ErrControl
+		}
+		if strings.Count(s.path, "/") > maxSegments {
+			return Path{}, ErrTooOdd
 		}
 		readings = append(readings, s.path)
 	}

@@ -20,8 +20,6 @@ func TestOneReading(t *testing.T) {
 		"/%C3%B8re":                       "/øre",
 		"/ø":                              "/ø",
 		"/100%25":                         "/100%",
-		"/a%23b":                          "/a#b",
-		"/a%3Fb":                          "/a?b",
 		"/p%75blic":                       "/public",
 		"/%E0%A4%85":                      "/अ",
 		"/" + strings.Repeat("a", 60000):  "/" + strings.Repeat("a", 60000),
@@ -37,6 +35,10 @@ func TestOneReading(t *testing.T) {
 func TestReadingsThatDiffer(t *testing.T) {
 	t.Parallel()
 	for raw, want := range map[string][]string{
+		"/a%23b":      {"/a#b", "/a"},
+		"/a%3Fb":      {"/a?b", "/a"},
+		"/a/..%20/b":  {"/a/.. /b", "/a/../b", "/b"},
+		"/a/.%20%20":  {"/a/.  ", "/a/.", "/a/"},
 		"/a%2Fb":      {"/a/b", "/a%2Fb"},
 		"/a%2fb":      {"/a/b", "/a%2Fb"},
 		"/a/../b":     {"/a/../b", "/b"},
@@ -64,8 +66,8 @@ func TestReadingsThatDiffer(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Errorf("%q: %q; want %q", raw, got, want)
 		}
-		if Ambiguous(got) != (len(want) > 1) {
-			t.Errorf("%q: Ambiguous is %v", raw, Ambiguous(got))
+		if (len(got) > 1) != (len(want) > 1) {
+			t.Errorf("%q: %d readings", raw, len(got))
 		}
 	}
 }
@@ -93,7 +95,7 @@ func TestS11UnreadablePathIsAnError(t *testing.T) {
 			t.Errorf("%.30q: %v; want %v", raw, err, want)
 		}
 	}
-	if got, err := Readings("/" + strings.Repeat("a//", 2000)); err != nil || len(got) != 2 {
+	if got, err := Readings("/" + strings.Repeat("a//", 400)); err != nil || len(got) != 2 {
 		t.Errorf("a long path with few peculiarities: %d readings, %v", len(got), err)
 	}
 	if _, err := Readings("/%252561"); err != nil {
@@ -114,7 +116,7 @@ func TestReadAgreesWithReadings(t *testing.T) {
 				t.Errorf("%q: At(%d) is %q; want %q", raw, i, p.At(i), want)
 			}
 		}
-		if p.Len() != len(all) || p.Ambiguous() != Ambiguous(all) {
+		if p.Len() != len(all) || p.Ambiguous() != (len(all) > 1) {
 			t.Errorf("%q: Len %d, Ambiguous %v; want %d", raw, p.Len(), p.Ambiguous(), len(all))
 		}
 	}

@@ -87,16 +87,12 @@ func (p *Policy) route(q *Request, t *trace) (r Route) {
 		return r
 	}
 	r.policy = p
-	method := q.Method
-	if q.Preflight {
-		method = http.MethodGet // what the browser asks for is no method to be refused (S-40)
-	}
 	open := true
 	for i := range q.Path.Len() {
 		reading := trimSlash(q.Path.At(i))
-		open = p.pick(&r, reading, method, t) && open
+		open = p.pick(&r, reading, q.Method, t) && open
 		if shorter := trimHollow(reading); shorter != reading {
-			open = p.pick(&r, shorter, method, t) && open
+			open = p.pick(&r, shorter, q.Method, t) && open
 		}
 	}
 	if !open {

@@ -12,6 +12,8 @@ var steps = [...]struct {
 	{decodeKeepingSlashes, true},
 	{backslashes, false},
 	{withoutParams, false},
+	{withoutQuery, false},
+	{bareDots, false},
 	{mergeSlashes, false},
 	{resolveDots, false},
 	{withoutAuthority, false},
@@ -67,6 +69,28 @@ func withoutParams(path string) string {
 	segments := strings.Split(path, "/")
 	for i, segment := range segments {
 		segments[i], _, _ = strings.Cut(segment, ";")
+	}
+	return strings.Join(segments, "/")
+}
+
+// withoutQuery ends the path at a "?" or "#" that an escape brought in, for apps that parse a decoded path once more.
+func withoutQuery(path string) string {
+	if end := strings.IndexAny(path, "?#"); end > 0 {
+		return path[:end]
+	}
+	return path
+}
+
+// bareDots takes the spaces from segments of dots, for apps that do not see trailing spaces: "/public/.. /admin" (S-11).
+func bareDots(path string) string {
+	if !strings.Contains(path, ". ") {
+		return path
+	}
+	segments := strings.Split(path, "/")
+	for i, segment := range segments {
+		if bare := strings.TrimRight(segment, " "); bare == "." || bare == ".." {
+			segments[i] = bare
+		}
 	}
 	return strings.Join(segments, "/")
 }

@@ -1,5 +1,7 @@
 package policy
 
+import "strings"
+
 // peculiarity is a set of reasons why a path may have more than one reading.
 type peculiarity uint8
 
@@ -8,6 +10,7 @@ const (
 	slashes                          // "//", "\", or an escaped "/"
 	dots                             // a segment "." or ".."
 	params                           // ";"
+	marks                            // "?" or "#", which only an escape can bring in
 	overlong                         // what a lenient UTF-8 decoder takes for ASCII
 )
 
@@ -34,6 +37,8 @@ func survey(path string) (peculiarity, error) {
 			found |= slashes
 		case c == ';':
 			found |= params
+		case c == '?' || c == '#':
+			found |= marks
 		case c >= 0xC0 && overlongLen(path[i:]) > 0:
 			found |= overlong
 		case isControl(c):
@@ -58,6 +63,7 @@ func surveySegment(rest string) peculiarity {
 	if rest != "" && rest[0] == '.' {
 		rest = rest[1:]
 	}
+	rest = strings.TrimLeft(rest, " ")
 	if rest == "" || rest[0] == '/' {
 		return dots
 	}

@@ -1,12 +1,16 @@
 package policy
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // tree finds all patterns that match a path, by their segments. The work for one path depends on the patterns that begin like it and not
 // on how many there are. The zero value matches nothing.
 type tree struct {
 	root   *node
 	folded bool // compares as S-11 says; else exactly
+	deeps  int  // how many nodes stay
 }
 
 type node struct {
@@ -14,6 +18,7 @@ type node struct {
 	wild    []wildcard
 	deep    *node // what follows "**", which may also stand for nothing
 	stays   bool  // this is what follows "**": it takes any segment
+	number  int   // among those that stay
 	ends    []*pattern
 }
 
@@ -33,21 +38,22 @@ func (t *tree) add(p *pattern) {
 	}
 	n := t.root
 	for _, s := range p.segments {
-		n = n.child(s, t.folded)
+		n = t.child(n, s)
 	}
 	n.ends = append(n.ends, p)
 }
 
-func (n *node) child(s segment, folded bool) *node {
+func (t *tree) child(n *node, s segment) *node {
 	switch s.rank {
 	case rankDeep:
 		if n.deep == nil {
-			n.deep = &node{stays: true}
+			n.deep = &node{stays: true, number: t.deeps}
+			t.deeps++
 		}
 		return n.deep
 	case rankLiteral:
 		key := s.text
-		if folded {
+		if t.folded {
 			key = s.foldedText
 		}
 		if n.literal == nil {
@@ -80,14 +86,16 @@ func (t *tree) match(path string, found []hit) []hit {
 		return found
 	}
 	var a, b [16]*node
-	now, next := enter(a[:0], t.root), b[:0]
+	w := walk{deeps: t.deeps}
+	now, next := w.enter(a[:0], t.root), b[:0]
 	for rest, more := path[1:], true; more; {
 		var name string
 		name, rest, more = strings.Cut(rest, "/")
+		clear(w.stays)
 		if t.folded {
-			next = stepFolded(now, next[:0], name)
+			next = w.stepFolded(now, next[:0], name)
 		} else {
-			next = step(now, next[:0], name)
+			next = w.step(now, next[:0], name)
 		}
 		if len(next) == 0 {
 			return found
@@ -102,24 +110,51 @@ func (t *tree) match(path string, found []hit) []hit {
 	return found
 }
 
-func step(now, next []*node, name string) []*node {
+// walk is one path on its way through a tree.
+type walk struct {
+	deeps int
+	stays []uint64 // one bit for each node that stays: whether it is in the set; nil as long as sets are small
+}
+
+const smallSet = 32
+
+// holds says whether a set has a node that stays, and notes that it is there from now on.
+func (w *walk) holds(set []*node, n *node) bool {
+	if w.stays == nil {
+		if len(set) < smallSet {
+			return slices.Contains(set, n)
+		}
+		w.stays = make([]uint64, w.deeps/64+1)
+		for _, have := range set {
+			if have.stays {
+				w.stays[have.number/64] |= 1 << (have.number % 64)
+			}
+		}
+	}
+	word, bit := n.number/64, uint64(1)<<(n.number%64)
+	held := w.stays[word]&bit != 0
+	w.stays[word] |= bit
+	return held
+}
+
+func (w *walk) step(now, next []*node, name string) []*node {
 	for _, n := range now {
 		if n.stays {
-			next = enter(next, n)
+			next = w.enter(next, n)
 		}
 		if to := n.literal[name]; to != nil {
-			next = enter(next, to)
+			next = w.enter(next, to)
 		}
 		for i := range n.wild {
 			if n.wild[i].segment.matches(name) {
-				next = enter(next, n.wild[i].next)
+				next = w.enter(next, n.wild[i].next)
 			}
 		}
 	}
 	return next
 }
 
-func stepFolded(now, next []*node, name string) []*node {
+func (w *walk) stepFolded(now, next []*node, name string) []*node {
 	trimmed := trimTail(name)
 	var buffer [128]byte
 	var lowered []byte // of trimmed, if that is not in lower case yet
@@ -128,18 +163,18 @@ func stepFolded(now, next []*node, name string) []*node {
 	}
 	for _, n := range now {
 		if n.stays {
-			next = enter(next, n)
+			next = w.enter(next, n)
 		}
 		to := n.literal[trimmed]
 		if lowered != nil {
 			to = n.literal[string(lowered)]
 		}
 		if to != nil {
-			next = enter(next, to)
+			next = w.enter(next, to)
 		}
 		for i := range n.wild {
 			if n.wild[i].segment.matchesFolded(name, trimmed) {
-				next = enter(next, n.wild[i].next)
+				next = w.enter(next, n.wild[i].next)
 			}
 		}
 	}
@@ -147,17 +182,12 @@ func stepFolded(now, next []*node, name string) []*node {
 }
 
 // enter adds a node, and what "**" below it leads to without a segment. Only the latter can be reached in two ways at once.
-func enter(set []*node, n *node) []*node {
-	if n.stays {
-		for _, have := range set {
-			if have == n {
-				return set
-			}
+func (w *walk) enter(set []*node, n *node) []*node {
+	for ; n != nil; n = n.deep {
+		if n.stays && w.holds(set, n) {
+			break
 		}
-	}
-	set = append(set, n)
-	if n.deep != nil {
-		set = enter(set, n.deep)
+		set = append(set, n)
 	}
 	return set
 }
