@@ -53,8 +53,8 @@ func (l *loader) checkInboundTenants() {
 	switch {
 	case azure.TenantID != "" && !guid(azure.TenantID):
 		l.missing("AZURE_APP_TENANT_ID", "must be a GUID, since AZURE_APP_WELL_KNOWN_URL is that of every tenant")
-	case len(l.c.EntraTenants()) == 0:
-		l.missing("AZURE_APP_TENANT_ID", "required (or openid.tenants) to accept tokens of Entra ID, since AZURE_APP_WELL_KNOWN_URL is that of every tenant (S-26)")
+	case len(l.c.EntraTenants()) == 0 && len(l.c.Policy.Files) == 0: // a policy may have entra.tenants
+		l.missing("AZURE_APP_TENANT_ID", "required (or openid.tenants, or entra.tenants of a policy) to accept tokens of Entra ID, since AZURE_APP_WELL_KNOWN_URL is that of every tenant (S-26)")
 	}
 }
 

@@ -113,7 +113,12 @@ func (l *loader) checkFront() {
 		l.problem("auto-login", "needs login: openid.client-id is not given")
 	}
 	if f.RequireAuth && !l.c.LoginEnabled() && !l.c.Bearer.Enabled() && !l.offline && !l.refused("bearer.providers") {
-		l.problem("require-auth", "lets nobody in at all: neither login nor bearer validation is on")
+		const nobody = "lets nobody in at all: neither login nor bearer validation is on"
+		if len(l.c.Policy.Files) > 0 { // whose public paths are open all the same
+			l.warn("require-auth", nobody+"; only public paths of the policy can be reached")
+		} else {
+			l.problem("require-auth", nobody)
+		}
 	}
 	guarded := (f.RequireAuth || len(l.c.Policy.Files) > 0) && l.c.Policy.Mode != "report"
 	if guarded && len(f.AutoLoginIgnorePaths) > 0 { // S-14

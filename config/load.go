@@ -14,6 +14,10 @@ type Source struct {
 	// Offline is for commands that neither serve nor call: secrets are not read from their files, and it is no problem that a credential, an
 	// ingress or anybody who could be let in is missing, or that something cannot be served yet.
 	Offline bool
+
+	// CheckPolicy says what is wrong with the access policy of a configuration, each in one line: this package cannot read one. It has to bear
+	// with a configuration that has problems of its own. nil: nobody looks.
+	CheckPolicy func(*Config) []string
 }
 
 // Loaded is a configuration and how it came about.
@@ -41,6 +45,11 @@ func Load(source Source) (*Loaded, error) {
 	l.fillFromPlatform()
 	l.dependentDefaults()
 	l.check()
+	if source.CheckPolicy != nil {
+		for _, problem := range source.CheckPolicy(l.c) {
+			l.problem("policy-file", "%s", problem)
+		}
+	}
 	if !l.offline {
 		l.refuseUnsupported()
 	}

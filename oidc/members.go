@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 )
 
@@ -104,6 +105,12 @@ func stringValue(raw []byte) (text string, err error) {
 func (m members) has(name string) bool {
 	_, ok := m[name]
 	return ok
+}
+
+func (m members) setIfAbsent(name string, seconds int64) {
+	if !m.has(name) {
+		m[name] = strconv.AppendInt(nil, seconds, 10)
+	}
 }
 
 // decode reads one member into target; absent and null leave it alone.

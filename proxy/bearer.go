@@ -39,6 +39,7 @@ func (h *Handler) bearBadToken(v *visit, p *passage, f *failure) error {
 	case f.status == statusClientGone:
 		return f
 	case p.route.Public():
+		p.keep = h.reportOnly && !h.cfg.BearerExplicit
 		v.err = f
 		return nil
 	case h.lenient(v, p, f.code):

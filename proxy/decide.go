@@ -21,7 +21,7 @@ func (h *Handler) decide(v *visit, r *http.Request, p *passage) error {
 	switch {
 	case d.Outcome == policy.Admitted:
 		return h.forward(v, r, p)
-	case d.Outcome == policy.Refused && !h.reportOnly:
+	case d.Outcome == policy.Refused && (!h.reportOnly || h.refusedForItself(p, d)):
 		return h.refuse(r, p, d)
 	case d.Outcome == policy.Refused && v.wouldRefuse == "": // else the token's fault is the reason
 		h.wouldRefuse(v, d.Reason.Code(), d.Rule)
@@ -32,6 +32,12 @@ func (h *Handler) decide(v *visit, r *http.Request, p *passage) error {
 		return h.unauthenticated(r, p)
 	}
 	return h.forward(v, r, p)
+}
+
+// refusedForItself says whether a token is no valid one for this app, which report mode does not let pass where the operator asked for
+// validation by name (S-15).
+func (h *Handler) refusedForItself(p *passage, d policy.Decision) bool {
+	return h.cfg.BearerExplicit && p.who.identity != nil && p.who.session == nil && d.Reason.Class() == policy.InvalidToken
 }
 
 // wouldRefuse counts and notes what report mode lets pass (S-15).

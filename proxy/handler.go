@@ -195,7 +195,11 @@ func (h *Handler) serve(v *visit, r *http.Request) error {
 		if problem.status == http.StatusMethodNotAllowed {
 			return errMethod("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
 		}
-		return badRequest(problem.code, problem.text)
+		f := badRequest(problem.code, problem.text)
+		if h.bearer != nil && problem.code == "invalid_request" { // RFC 6750 §3.1
+			f.header = h.challengeHeader(nil, problem.code, problem.text, "", "")
+		}
+		return f
 	}
 	if countCookies(r.Header) > h.cfg.Limits.Cookies {
 		return badRequest("too_many_cookies", "The request carries too many cookies.")

@@ -11,7 +11,30 @@ import (
 func (w *identityHeaders) addExtra(v *headerValues, id *oidc.Identity) {
 	claims := claimsOf(id)
 	for _, extra := range w.extra {
-		v.add(extra.header, claimValue(claims[extra.claim]))
+		if vouchesFor(id.Caller(), extra.claim) {
+			v.add(extra.header, claimValue(claims[extra.claim]))
+		}
+	}
+}
+
+// vouchesFor says whether a claim is its provider's own word (S-19). TokenX copies whatever the login token had, and a citizen's token that
+// names an employee must not become a header that says so. Entra ID, and the login provider of a session, speak for all of their claims.
+func vouchesFor(c *oidc.Caller, claim string) bool {
+	switch claim {
+	case "iss", "sub", "aud", "exp", "iat", "nbf", "jti", "client_id", "azp":
+		return true
+	}
+	switch c.Provider {
+	case oidc.EntraID, oidc.OpenID:
+		return true
+	case oidc.TokenX:
+		return claim == "pid" || claim == "acr" || claim == "idp"
+	case oidc.IDPorten:
+		return claim == "pid" || claim == "acr" || claim == "amr" || claim == "sid" || claim == "auth_time" || claim == "locale"
+	case oidc.Maskinporten:
+		return claim == "scope" || claim == "consumer" || claim == "supplier" || claim == "delegation_source" || claim == "authorization_details"
+	default: // a further issuer's other claims count by another name only, if at all: see issuers[].claims
+		return claim == "scope" || claim == "scp"
 	}
 }
 

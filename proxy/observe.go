@@ -94,7 +94,7 @@ func (ids *requestIDs) of(r *http.Request) string {
 }
 
 func validRequestID(id string) bool {
-	if len(id) == 0 || len(id) > 64 {
+	if len(id) == 0 || len(id) > 64 || maskDigits(id) != id { // a personal number is in no log line
 		return false
 	}
 	for i := range len(id) {
@@ -161,7 +161,7 @@ func (h *Handler) eventOf(v *visit, r *http.Request, took time.Duration) []slog.
 		attrs = append(attrs, slog.String("provider", v.identity.Provider()), slog.String("kind", string(v.identity.Kind())))
 	}
 	if id := v.identity; id != nil && id.Issuer() != "" {
-		attrs = append(attrs, slog.String("issuer", id.Issuer()), slog.String("client", id.Client()), slog.String("token_id", maskDigits(id.TokenID())))
+		attrs = append(attrs, slog.String("issuer", id.Issuer()), slog.String("client", maskDigits(id.Client())), slog.String("token_id", maskDigits(id.TokenID())))
 	}
 	return attrs
 }

@@ -23,7 +23,7 @@ func load(p program) (loaded *config.Loaded, code int) {
 			return nil, exitOK
 		}
 	}
-	loaded, err := config.Load(config.Source{Args: p.args, Environ: p.environ})
+	loaded, err := config.Load(config.Source{Args: p.args, Environ: p.environ, CheckPolicy: policyProblemsOf})
 	if err == nil {
 		return loaded, exitOK
 	}

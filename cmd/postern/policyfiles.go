@@ -118,6 +118,21 @@ func (p *policyProblems) Error() string {
 
 func (p *policyProblems) Unwrap() error { return p.err }
 
+// policyProblemsOf is everything that is wrong with the policy of a configuration, a line each.
+func policyProblemsOf(cfg *config.Config) []string {
+	if len(cfg.Policy.Files) == 0 {
+		return nil
+	}
+	files, err := readPolicyFiles(cfg.Policy.Files)
+	if err == nil {
+		_, _, err = policy.Load(files, policySettings(cfg))
+	}
+	if err == nil {
+		return nil
+	}
+	return strings.Split(err.Error(), "\n")
+}
+
 // policySettings is what the configuration adds to a policy.
 func policySettings(cfg *config.Config) policy.Settings {
 	p := &cfg.Providers

@@ -64,6 +64,10 @@ func newSidecar(loaded *config.Loaded, log *slog.Logger) (*sidecar, error) {
 		return nil, err
 	}
 	deps.Policy, s.health.policy = s.policy.current, s.policy
+	if len(cfg.EntraTenants()) == 0 { // S-46: whose tokens an Entra ID of many tenants may bring; tenants that are added later take a restart
+		cfg.OpenID.Tenants = s.policy.current().EntraTenants()
+		s.cfg = cfg
+	}
 	if cfg.LoginEnabled() {
 		if err := s.addLogin(&deps, shared); err != nil {
 			return nil, err

@@ -141,6 +141,9 @@ func (p *Policy) PublicPatterns() []string {
 	return slices.Clone(p.publics)
 }
 
+// EntraTenants are those of entra.tenants; nil if the files name none.
+func (p *Policy) EntraTenants() []string { return slices.Clone(p.tenants) }
+
 // Scopes are those that the policy speaks of, sorted: scopes_supported of RFC 9728.
 func (p *Policy) Scopes() []string {
 	if p == nil {

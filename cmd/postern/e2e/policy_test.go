@@ -261,22 +261,33 @@ func TestS15ReportMode(t *testing.T) {
 	if got := metric(t, a.Process, `postern_would_refuse_total{reason="app_not_listed"}`); got != 1 {
 		t.Errorf("counted %v times", got)
 	}
-	named := newAPI(t, apiPolicy, map[string]string{"POSTERN_POLICY_MODE": "report", "POSTERN_BEARER_PROVIDERS": "entra_id"})
+	if r := a.call(t, "GET", "/x?access_token=a", ""); r.StatusCode != 200 {
+		t.Errorf("a token in the query, which the app may take: status %d", r.StatusCode)
+	}
+	named := newAPI(t, apiPolicy, map[string]string{"POSTERN_POLICY_MODE": "report", "POSTERN_BEARER_PROVIDERS": "entra_id,idporten"})
+	wantRefusal(t, "another relying party's, validation asked for by name", named.call(t, "GET", "/x", named.idporten(t, "client_id", "other")), 401, "invalid_token")
 	wantRefusal(t, "forged, validation asked for by name", named.call(t, "GET", "/x", named.dev.Mint(t, with(profile("entra-app"), "bad_signature", true))), 401, "invalid_token")
 }
 
 // S-19: what TokenX copied from the login token, and what a further provider calls itself, means nothing.
 func TestS19ClaimsCountForTheirProviderOnly(t *testing.T) {
 	t.Parallel()
-	a := newAPI(t, apiPolicy, nil)
+	a := newAPI(t, apiPolicy, map[string]string{"POSTERN_IDENTITY_CLAIMS": "X-Nav=NAVident,X-Grp=groups,X-Level=acr"})
 	seen := Echoed(t, a.call(t, "GET", "/x", a.tokenX(t, "NAVident", "Z990001", "groups", admin, "scope", "orders.write", "consumer", consumer(listedOrg), "roles", []string{"r"}))).Header
-	for _, header := range []string{"X-Postern-Groups", "X-Postern-Scopes", "X-Postern-Roles", "X-Postern-Organization"} {
+	for _, header := range []string{"X-Postern-Groups", "X-Postern-Scopes", "X-Postern-Roles", "X-Postern-Organization", "X-Nav", "X-Grp"} {
 		if seen.Get(header) != "" {
 			t.Errorf("%s is %q", header, seen.Get(header))
 		}
 	}
 	if seen.Get("X-Postern-User") == "Z990001" {
 		t.Error("a citizen is introduced as an employee")
+	}
+	if seen.Get("X-Level") != "idporten-loa-high" {
+		t.Error("a claim of TokenX' own is missing")
+	}
+	employee := Echoed(t, a.call(t, "GET", "/x", a.dev.Mint(t, profile("entra-user", "azp", clientA, "groups", caseworker, "scp", "defaultaccess", "NAVident", "Z990001")))).Header
+	if employee.Get("X-Nav") != "Z990001" {
+		t.Error("a claim of Entra ID is missing")
 	}
 	email := Echoed(t, a.call(t, "GET", "/x", a.dev.Mint(t, profile("entra-user", "azp", clientA, "groups", caseworker, "scp", "defaultaccess", "email", "a@b.example")))).Header
 	if email.Get("X-Postern-Email") != "" {
@@ -334,6 +345,37 @@ func TestS25BrokenPolicyDoesNotLoad(t *testing.T) {
 	if metric(t, a.Process, "postern_policy_refused") != 0 {
 		t.Error("the metric still says that a policy is refused")
 	}
+}
+
+// A policy needs nobody to vouch for callers: its public paths are open, and nothing else is.
+func TestPolicyAloneOpensItsPublicPathsOnly(t *testing.T) {
+	t.Parallel()
+	file := t.TempDir() + "/policy.yaml"
+	writeFile(t, file, "apiVersion: postern/v1\npaths:\n  - {match: /open/**, methods: [GET], public: true}\n")
+	p := Start(t, map[string]string{"POSTERN_UPSTREAM_HOST": App(t, nil).Addr, "POSTERN_POLICY_FILE": file})
+	for target, want := range map[string]int{"GET /open/a": 200, "GET /x": 401, "POST /open/a": 405} {
+		method, path, _ := strings.Cut(target, " ")
+		if r := NewClient(t).Send(method, p.URL()+path, ""); r.StatusCode != want {
+			t.Errorf("%s: status %d, want %d", target, r.StatusCode, want)
+		}
+	}
+}
+
+// S-46: an Entra ID of many tenants brings the tokens of those that the policy names.
+func TestS46TenantsOfThePolicy(t *testing.T) {
+	t.Parallel()
+	const other = "11111111-2222-4333-8444-555555555555"
+	a := prepareAPI(t, strings.Replace(apiPolicy, "users:", "entra: {tenants: ["+devTenant+"]}\nusers:", 1), map[string]string{"AZURE_APP_TENANT_ID": "", "AZURE_APP_WELL_KNOWN_URL": ""})
+	issuer := strings.Replace(a.dev.Issuer, devTenant, "{tenantid}", 1)
+	a.env["AZURE_OPENID_CONFIG_ISSUER"] = issuer
+	a.env["AZURE_OPENID_CONFIG_JWKS_URI"] = strings.Replace(a.dev.Issuer, "/v2.0", "/discovery/v2.0/keys", 1)
+	a.env["AZURE_OPENID_CONFIG_TOKEN_ENDPOINT"] = strings.Replace(a.dev.Issuer, "/v2.0", "/oauth2/v2.0/token", 1)
+	a.Process = Start(t, a.env)
+	if r := a.call(t, "GET", "/x", a.appToken(t, clientA)); r.StatusCode != 200 {
+		t.Errorf("a tenant of the policy: status %d %s", r.StatusCode, r.Body)
+	}
+	foreign := a.dev.Mint(t, profile("entra-app", "azp", clientA, "roles", []string{"access_as_application"}, "tid", other, "iss", strings.Replace(issuer, "{tenantid}", other, 1)))
+	wantRefusal(t, "another tenant", a.call(t, "GET", "/x", foreign), 401, "invalid_token")
 }
 
 // A file of two documents: the rule of the second applies.
