@@ -34,7 +34,7 @@ func (t *table) loginOptions(c *Config) {
 		"Accept Postern's built-in test provider although an ingress is not on loopback. For tests: anybody can log in there as anybody.")
 }
 
-// signatureAlgorithms are the asymmetric ones of RFC 7518 §3.1 and RFC 8037; nothing that a client's own secret could sign.
+// SignatureAlgorithms are the asymmetric ones of RFC 7518 §3.1 and RFC 8037; nothing that a client's own secret could sign.
 func SignatureAlgorithms() []string {
 	return []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
 }
