@@ -87,7 +87,7 @@ func runDemo(ctx context.Context, p program, world demoWorld, verbose bool) (err
 	if err != nil {
 		return err
 	}
-	keepHeapFloor(defaultHeapFloor)
+	keepHeapRoom(defaultHeapRoom)
 	world.describe(p, policyFile)
 	return runTogether(ctx,
 		func(ctx context.Context) error { return serveUntil(ctx, listeners[world.idp], provider) },

@@ -34,7 +34,7 @@ func serve(ctx context.Context, p program) int {
 	log.InfoContext(ctx, "starting", "version", versionText(), "bind_address", cfg.Server.BindAddress)
 	log.InfoContext(ctx, "access", "summary", cfg.WhoWithoutCaller(s.policy.current().PublicPatterns()))
 	if !hasVariable(p.environ, "GOGC") {
-		keepHeapFloor(defaultHeapFloor)
+		keepHeapRoom(defaultHeapRoom)
 	}
 	if err := s.run(ctx); err != nil {
 		log.ErrorContext(ctx, "stopped", "error", err.Error())

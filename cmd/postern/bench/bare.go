@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// bareGC is the GOGC of the bare proxy: Go collects at 4 MiB times GOGC/100 at the earliest, so this is the heap floor of 32 MiB that
+// bareGC is the GOGC of the bare proxy: Go collects at 4 MiB times GOGC/100 at the earliest, so this is the room of 32 MiB for garbage that
 // Postern gives itself.
 const bareGC = "GOGC=800"
 
