@@ -16,6 +16,7 @@ const (
 var (
 	errBearerTooLarge = invalid("it is larger than 16 KiB")
 	errAlgorithm      = invalid("its algorithm is not one that is accepted from this provider")
+	errRevoked        = invalid("its session has been ended by a logout")
 	errOtherIssuer    = invalid("its issuer is not the provider")
 	errForGraph       = invalid("it is for Microsoft Graph; ask Entra ID for a scope of this API, such as api://CLIENT-ID/.default")
 	errEntraVersion   = invalid("it is not of version 2.0; set the accepted token version in the app registration of this API to 2")

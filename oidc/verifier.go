@@ -23,6 +23,7 @@ type Acceptance struct {
 type Verifier struct {
 	accept  []*acceptance
 	cache   *verifiedCache
+	revoked revoked
 	unknown tokenCounts // tokens of no provider that is accepted
 	deps    Deps
 }
@@ -51,6 +52,10 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (*Identity, error) {
 		return nil, errBearerTooLarge
 	}
 	key := v.cache.keyOf(raw)
+	if v.revoked.has(key) {
+		v.unknown.add(tokenInvalid)
+		return nil, errRevoked
+	}
 	if kept := v.cache.get(key); kept != nil {
 		good, err := kept.stillGood(v.deps.Now())
 		switch {

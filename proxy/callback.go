@@ -97,9 +97,11 @@ func (h *Handler) signIn(v *visit, r *http.Request, in *ingress, done signedIn) 
 		return h.loginFailure(in, done.Target, err) // the code is spent: the way on is a new login
 	}
 	if done.previous != "" {
-		if _, err := h.sessions.End(r.Context(), done.previous); err != nil {
+		previous, err := h.sessions.End(r.Context(), done.previous)
+		if err != nil {
 			h.warn(r.Context(), v, "the previous session of this browser could not be ended", err)
 		}
+		h.revokeToken(previous)
 	}
 	v.identity, v.session = created.Identity(), created.HashedID()
 	h.setCookie(v, in, in.cookies.session, cookie, 0)

@@ -9,6 +9,7 @@ import (
 
 	"postern/oidc"
 	"postern/proxy/pages"
+	"postern/session"
 )
 
 // logoutPending is what the logout cookie keeps while the browser is at the provider.
@@ -168,6 +169,7 @@ func (h *Handler) endSession(v *visit, r *http.Request, in *ingress, operation, 
 			return oidc.Token{}, f
 		}
 		if ended != nil {
+			h.revokeToken(ended)
 			idTokenHint, v.identity, v.session = ended.Tokens().ID, ended.Identity(), ended.HashedID()
 			h.metrics.logouts.WithLabelValues(operation).Inc()
 		}
@@ -175,6 +177,14 @@ func (h *Handler) endSession(v *visit, r *http.Request, in *ingress, operation, 
 	}
 	h.forgetRounds(v, r, in)
 	return idTokenHint, nil
+}
+
+// revokeToken keeps the access token of an ended session, which the app was handed, from coming back as a bearer token (S-09).
+func (h *Handler) revokeToken(ended *session.Session) {
+	if h.bearer != nil && ended != nil {
+		tokens := ended.Tokens()
+		h.bearer.Revoke(tokens.Access, tokens.Expiry)
+	}
 }
 
 func (h *Handler) signedOut(v *visit, r *http.Request, in *ingress) {

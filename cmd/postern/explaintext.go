@@ -34,7 +34,11 @@ func (a *explanation) text() string {
 	var s sheet
 	s.row("Request", a.question.method+" "+a.question.path)
 	if a.pathErr != nil {
-		s.row("Verdict", "refused: 400 invalid_request")
+		code := "ambiguous_path"
+		if errors.Is(a.pathErr, policy.ErrEscape) || errors.Is(a.pathErr, policy.ErrControl) {
+			code = "invalid_target"
+		}
+		s.row("Verdict", "refused: 400 "+code)
 		s.row("Why", "Nobody can ask for such a path: "+a.pathErr.Error()+".")
 		return s.String()
 	}
@@ -136,7 +140,7 @@ func (a *explanation) describeVerdict(s *sheet) {
 	d := a.decided.Decision
 	switch {
 	case a.tooStrict():
-		s.row("Verdict", "refused: 400 invalid_request")
+		s.row("Verdict", "refused: 400 ambiguous_path")
 		s.row("Why", "The path can be read in several ways, and path-strictness is strict.")
 	case a.tokenErr != nil && a.public:
 		s.row("Verdict", "allowed, without identity")

@@ -299,3 +299,19 @@ func TestBadTokenDoesNotFallBackToTheCookie(t *testing.T) {
 		t.Errorf("S-17 asks bearers too: status %d", post.StatusCode)
 	}
 }
+
+// S-09: the access token that the app was handed does not outlive the logout, on the replica that answered it.
+func TestS09LogoutEndsTheAccessTokenAsABearerToo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldOptions{env: map[string]string{"POSTERN_BEARER_PROVIDERS": "all", "POSTERN_REQUIRE_AUTH": "true"}})
+	c := NewClient(t)
+	w.login(t, c, "kari", "")
+	handed := w.get(t, c, "/x").Header.Get("Authorization")
+	if r := NewClient(t).Get(w.ingress+"/x", "Authorization", handed); r.StatusCode != 200 {
+		t.Fatalf("the token before the logout: status %d %s", r.StatusCode, r.Body)
+	}
+	if r := c.Get(w.ingress + "/oauth2/logout/local"); r.StatusCode != 204 {
+		t.Fatalf("logout: status %d", r.StatusCode)
+	}
+	wantRefusal(t, "the token after the logout", NewClient(t).Get(w.ingress+"/x", "Authorization", handed), 401, "invalid_token")
+}

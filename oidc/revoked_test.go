@@ -1,0 +1,48 @@
+package oidc
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// S-09: a token that ended with its session is not accepted again, known or not; others are.
+func TestS09RevokedTokenIsRefusedUntilItWouldHaveEnded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		i := newIssuance(t, "entra user")
+		known, other := i.mint(nil), i.mint(map[string]any{"uti": "other"})
+		fresh := i.mint(map[string]any{"uti": "fresh"})
+		verify := func(raw string) error {
+			_, err := i.verifier.Verify(t.Context(), raw)
+			return err
+		}
+		must(t, verify(known))
+		for _, raw := range []string{known, fresh} {
+			i.verifier.Revoke(NewToken(raw), time.Now().Add(time.Hour))
+			wantInvalid(t, verify(raw), "ended by a logout")
+		}
+		must(t, verify(other))
+		i.verifier.Revoke(NewToken(""), time.Now().Add(time.Hour))
+		i.verifier.Revoke(NewToken("long ago"), time.Now().Add(-time.Hour))
+		if n := i.verifier.revoked.count.Load(); n != 2 {
+			t.Errorf("%d tokens are remembered", n)
+		}
+	})
+}
+
+func TestRevokedTokensAreBounded(t *testing.T) {
+	t.Parallel()
+	var r revoked
+	key := func(n int) verifiedKey { return verifiedKey{byte(n), byte(n >> 8), byte(n >> 16)} }
+	for n := range maxRevoked + 10 {
+		r.add(key(n), int64(1000+n), 0)
+	}
+	if len(r.until) > maxRevoked || r.has(key(0)) || !r.has(key(maxRevoked+9)) {
+		t.Errorf("%d entries", len(r.until))
+	}
+	r.add(verifiedKey{1, 2, 3, 4}, 1<<40, 1<<30) // time has passed: the others have ended
+	if len(r.until) != 1 {
+		t.Errorf("%d entries after their end", len(r.until))
+	}
+}
