@@ -81,7 +81,7 @@ type loader struct {
 func newLoader(source Source) *loader {
 	l := &loader{c: &Config{}, env: environmentOf(source.Environ), offline: source.Offline, read: source.ReadFile, sources: map[*option][]candidate{}}
 	if l.read == nil {
-		l.read = readFile
+		l.read = ReadFile
 	}
 	l.table = newTable(l.c)
 	return l

@@ -18,8 +18,9 @@ var (
 	errEmpty    = errors.New("file is empty")
 )
 
-// readFile reads at most a little more than maxFile bytes, so that a device or a log in the wrong place does no harm.
-func readFile(path string) ([]byte, error) {
+// ReadFile reads at most one byte more than 1 MiB, which all secrets and configurations keep within, so that a device or a log in the wrong
+// place does no harm.
+func ReadFile(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -31,7 +32,7 @@ func readFile(path string) ([]byte, error) {
 // ReadSecret reads a secret from a file (nil: the file system): the content without one line end at its end. An empty file is an error.
 func ReadSecret(read func(path string) ([]byte, error), path string) (Secret, error) {
 	if read == nil {
-		read = readFile
+		read = ReadFile
 	}
 	s, err := secretIn(read, path)
 	if err != nil {

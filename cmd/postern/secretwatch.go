@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
-	"os"
 	"time"
 
 	"postern/config"
@@ -16,11 +15,11 @@ const fileRecheck = 5 * time.Second
 func (s *sidecar) watchedSecrets() map[string]func(path string) error {
 	watched := map[string]func(path string) error{
 		"identity.assertion-key-file": func(path string) error {
-			text, err := os.ReadFile(path)
+			text, err := config.ReadSecret(nil, path)
 			if err != nil {
 				return err
 			}
-			return s.signer.Replace(string(text))
+			return s.signer.Replace(text.Reveal())
 		},
 	}
 	if s.client == nil {
@@ -51,7 +50,7 @@ func (s *sidecar) watchedSecrets() map[string]func(path string) error {
 // watchSecret applies a secret's file whenever its content changes, until ctx ends. A file that cannot be used leaves the old secret in
 // force.
 func watchSecret(ctx context.Context, option, path string, apply func(path string) error, log *slog.Logger) {
-	last, _ := os.ReadFile(path)
+	last, _ := config.ReadFile(path)
 	tick := time.NewTicker(fileRecheck)
 	defer tick.Stop()
 	for {
@@ -60,7 +59,7 @@ func watchSecret(ctx context.Context, option, path string, apply func(path strin
 			return
 		case <-tick.C:
 		}
-		now, err := os.ReadFile(path)
+		now, err := config.ReadFile(path)
 		if err != nil || bytes.Equal(now, last) {
 			continue
 		}

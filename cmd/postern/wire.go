@@ -141,11 +141,11 @@ func (s *sidecar) addBearer(deps *proxy.Deps, shared oidc.Deps) (err error) {
 // addSigner finds the keys of assertions: those of a file, or one that is made now and ends with the process (S-20).
 func (s *sidecar) addSigner(deps *proxy.Deps) (err error) {
 	if file := s.cfg.Identity.AssertionKeyFile; file != "" {
-		text, err := os.ReadFile(file)
+		text, err := config.ReadSecret(nil, file)
 		if err != nil {
 			return fmt.Errorf("identity.assertion-key-file: %w", err)
 		}
-		if s.signer, err = oidc.NewSigner(string(text)); err != nil {
+		if s.signer, err = oidc.NewSigner(text.Reveal()); err != nil {
 			return fmt.Errorf("identity.assertion-key-file: %w", err)
 		}
 		s.secretFiles["identity.assertion-key-file"] = file

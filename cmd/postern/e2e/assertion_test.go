@@ -140,4 +140,7 @@ func TestS20AssertionKeysOfAFile(t *testing.T) {
 	writeFile(t, file, "broken")
 	a.Log.WaitFor(t, map[string]any{"option": "identity.assertion-key-file", "level": "ERROR"})
 	assertionOf(t, a, sign())
+	writeFile(t, file, first+strings.Repeat(" ", 1<<20)) // a good key in front of what would be read for ever
+	a.Log.WaitFor(t, map[string]any{"option": "identity.assertion-key-file", "error": "read " + file + ": file is larger than 1 MiB"})
+	assertionOf(t, a, sign())
 }
