@@ -202,7 +202,7 @@ func (p *Policy) checkOrigin(c *oidc.Caller, t *trace) Decision {
 	}
 	ok := c.FromIDPorten || slices.Contains(p.idps, c.IDP)
 	t.note(ok, "tokenx.idps", "idp", func() string {
-		return fmt.Sprintf("idp is %q; allowed is ID-porten where it is enabled, and %s.", c.IDP, quoteAll(p.idps))
+		return fmt.Sprintf("idp is %q; allowed, beside ID-porten where it is enabled, is %s.", c.IDP, quoteAll(p.idps))
 	})
 	if !ok {
 		return refuse(ForeignIDP, "tokenx.idps")
@@ -226,7 +226,7 @@ func (p *Policy) admitIDPorten(c *oidc.Caller, t *trace) Decision {
 func (p *Policy) checkRelyingParty(c *oidc.Caller, clients []string, t *trace) Decision {
 	ok := c.ClientID != "" && (slices.Contains(p.idportenClients, c.ClientID) || slices.Contains(clients, c.ClientID))
 	t.note(ok, "idporten.clients", "client_id", func() string {
-		return fmt.Sprintf("client_id is %q; allowed is the app's own (%s) and %s.", c.ClientID, quoteAll(p.idportenClients), quoteAll(clients))
+		return fmt.Sprintf("client_id is %q; allowed is the app's own (%s), and beside it %s.", c.ClientID, quoteAll(p.idportenClients), quoteAll(clients))
 	})
 	if !ok {
 		return refuse(ForeignClient, "idporten.clients")

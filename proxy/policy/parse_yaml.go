@@ -28,7 +28,6 @@ func decodeYAML(data []byte) (documents []*yaml.Node, wrong *unreadable) {
 	}()
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	for range maxDocuments + 1 { // the last call finds the end
-
 		var document yaml.Node
 		switch err := decoder.Decode(&document); {
 		case errors.Is(err, io.EOF):
