@@ -114,3 +114,43 @@ func TestExplainShowsNoTokensAndNoControlCharacters(t *testing.T) {
 		}
 	}
 }
+
+// S-15: report mode passes what the policy refuses, and not what is refused whatever the policy says.
+func TestExplainSaysWhatReportModePasses(t *testing.T) {
+	t.Parallel()
+	policyFile, token := filepath.Join(t.TempDir(), "policy.yaml"), filepath.Join(t.TempDir(), "token")
+	for path, content := range map[string]string{
+		policyFile: "apiVersion: postern/v1\napp: {name: app, namespace: team, cluster: dev}\npaths: [{match: /x, require: {kind: user}}]\n",
+		token:      "a.b.c",
+	} {
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, test := range []struct {
+		name    string
+		args    string
+		environ []string
+		passes  bool
+	}{
+		{"nobody", "GET /x", nil, true},
+		{"nobody, validation by name", "GET /x", []string{"POSTERN_BEARER_PROVIDERS=tokenx"}, true},
+		{"bad token", "GET /x --token " + token, nil, true},
+		{"bad token, validation by name", "GET /x --token " + token, []string{"POSTERN_BEARER_PROVIDERS=tokenx"}, false},
+		{"path of two readings", "GET /a//x", []string{"POSTERN_PATH_STRICTNESS=strict"}, false},
+		{"no report mode", "GET /x", []string{"POSTERN_POLICY_MODE=enforce"}, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			var stdout, stderr bytes.Buffer
+			code := explain(t.Context(), program{stdout: &stdout, stderr: &stderr, args: strings.Fields(test.args), environ: append([]string{
+				"POSTERN_POLICY_MODE=report", "POSTERN_POLICY_FILE=" + policyFile, "TOKEN_X_ENABLED=true", "TOKEN_X_CLIENT_ID=dev:team:app",
+				"TOKEN_X_WELL_KNOWN_URL=https://tokenx.example.org/.well-known/oauth-authorization-server",
+			}, test.environ...)})
+			said := stdout.String()
+			if code != exitFailure || !strings.Contains(said, "refused: ") || strings.Contains(said, "policy-mode is report") != test.passes {
+				t.Errorf("exit status %d, said %s%s", code, said, stderr.String())
+			}
+		})
+	}
+}

@@ -156,12 +156,23 @@ func (a *explanation) describeVerdict(s *sheet) {
 		s.row("Verdict", verdict(d, a.caller))
 		a.describeReason(s)
 	}
-	if a.cfg.Policy.Mode == "report" && d.Outcome == policy.Refused {
+	if a.reportPasses() {
 		s.row("But", "policy-mode is report: what the policy refuses passes for now, without identity, and is logged.")
 	}
 	if a.caller == nil && d.Reason == policy.NoCaller && a.cfg.Front.AutoLogin {
 		s.row("But", "A browser that navigates is sent to log in (auto-login).")
 	}
+}
+
+// reportPasses says whether the request is refused, and passes nevertheless while policy-mode is report (S-15). Paths that nobody can be sure of
+// do not, nor does a token that is no valid one where bearer.providers asks for validation by name.
+func (a *explanation) reportPasses() bool {
+	d := a.decided.Decision
+	if a.cfg.Policy.Mode != "report" || d.Outcome != policy.Refused || a.tooStrict() {
+		return false
+	}
+	invalid := a.tokenErr != nil || a.caller != nil && !a.caller.Session && d.Reason.Class() == policy.InvalidToken
+	return !invalid || !a.cfg.Bearer.Set
 }
 
 // describeReason says why a caller is not admitted, to whom it may concern, and what would have to change.
