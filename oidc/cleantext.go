@@ -47,13 +47,18 @@ func secretsOf(form url.Values, auth Authenticator) []string {
 	return secrets
 }
 
-// cleanText makes a foreign text fit for a log: short, printable ASCII, without the secrets and without personal numbers (S-37).
-func cleanText(text string, secrets ...string) string {
+func redact(text string, secrets []string) string {
 	for _, secret := range secrets {
 		if secret != "" {
 			text = strings.ReplaceAll(text, secret, "[redacted]")
 		}
 	}
+	return text
+}
+
+// cleanText makes a foreign text fit for a log: short, printable ASCII, without the secrets and without personal numbers (S-37).
+func cleanText(text string, secrets ...string) string {
+	text = redact(text, secrets)
 	out := make([]byte, 0, min(len(text), maxDescription))
 	digits := 0
 	for i := 0; i < len(text) && len(out) < maxDescription; i++ {

@@ -2,7 +2,6 @@ package oidc
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,14 +10,9 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"postern/config"
 )
-
-// assertionLifetime: an assertion is made for one attempt, so this only has to cover the way to the provider and the difference of two
-// clocks. 5 s fail on hosts that drift a little; Maskinporten and ID-porten refuse more than 120 s.
-const assertionLifetime = 30 * time.Second
 
 const jwtBearerAssertion = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" // RFC 7523 §2.2
 
@@ -35,6 +29,7 @@ type Credentials struct {
 	Secret             config.Secret
 	FederatedTokenFile string // read anew for every attempt
 	NewJWTType         bool   // "client-authentication+jwt" as the assertion's typ
+	OmitClientID       bool   // leave it to the private key's assertion to say who asks (RFC 7521 §4.2), as TokenX expects
 }
 
 // NewAuthenticator picks the credential. A key that cannot be used is an error that says why and shows nothing of the key.
@@ -52,7 +47,7 @@ func NewAuthenticator(c Credentials, d Deps) (Authenticator, error) {
 		if c.NewJWTType {
 			typ = "client-authentication+jwt" // draft-ietf-oauth-rfc7523bis
 		}
-		return &privateKeyJWT{clientID: c.ClientID, key: key, typ: typ, deps: d.withDefaults()}, nil
+		return &privateKeyJWT{clientID: c.ClientID, anonymous: c.OmitClientID, key: key, typ: typ, deps: d.withDefaults()}, nil
 	case !c.Secret.Empty():
 		return &clientSecret{clientID: c.ClientID, secret: c.Secret}, nil
 	case c.FederatedTokenFile != "":
@@ -63,40 +58,26 @@ func NewAuthenticator(c Credentials, d Deps) (Authenticator, error) {
 
 // privateKeyJWT is OIDC Core §9 private_key_jwt.
 type privateKeyJWT struct {
-	clientID string
-	key      *signingKey
-	typ      string
-	deps     Deps
+	clientID  string
+	anonymous bool // the form does not name the client beside the assertion
+	key       *signingKey
+	typ       string
+	deps      Deps
 }
 
 func (a *privateKeyJWT) Authenticate(md *Metadata, form url.Values, _ http.Header) error {
-	jti, err := a.deps.secretText()
+	claims, err := newAssertion(a.clientID, md, a.deps)
 	if err != nil {
 		return err
 	}
-	// The issuer alone, as one text: Entra ID refuses a list, and an endpoint as audience lets one server replay it at another.
-	audience := md.Issuer
-	if md.multiTenant() {
-		audience = md.TokenEndpoint // such an issuer is a pattern and no name
-	}
-	now := a.deps.Now()
-	payload, err := json.Marshal(struct {
-		Issuer    string `json:"iss"`
-		Subject   string `json:"sub"`
-		Audience  string `json:"aud"`
-		IssuedAt  int64  `json:"iat"`
-		NotBefore int64  `json:"nbf"`
-		Expiry    int64  `json:"exp"`
-		ID        string `json:"jti"`
-	}{a.clientID, a.clientID, audience, now.Unix(), now.Unix(), now.Add(assertionLifetime).Unix(), jti})
+	claims.Subject = a.clientID
+	assertion, err := claims.sign(a.key, a.typ)
 	if err != nil {
-		return fmt.Errorf("encode client assertion: %w", err)
+		return fmt.Errorf("client assertion: %w", err)
 	}
-	assertion, err := a.key.sign(payload, a.typ)
-	if err != nil {
-		return fmt.Errorf("sign client assertion: %w", err)
+	if !a.anonymous {
+		form.Set("client_id", a.clientID)
 	}
-	form.Set("client_id", a.clientID)
 	form.Set("client_assertion_type", jwtBearerAssertion)
 	form.Set("client_assertion", assertion)
 	return nil

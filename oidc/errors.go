@@ -1,6 +1,8 @@
 package oidc
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -8,6 +10,9 @@ import (
 
 // ErrNotReady says that a provider's metadata or keys have not been read yet. It always comes wrapped in a [TroubleError].
 var ErrNotReady = errors.New("metadata and keys not read yet")
+
+// ErrCredential says that the client's credential could not be made or read. It always comes wrapped in a [TroubleError].
+var ErrCredential = errors.New("client credential cannot be used")
 
 // TroubleError is an infrastructure fault on the way to a provider: no connection, time-out, 429, 5xx, nonsense. It says nothing about
 // the caller, so it must become a 503 and never a 401 or a logout.
@@ -17,8 +22,18 @@ type TroubleError struct {
 	RetryAfter time.Duration // 0 if the provider did not say
 	Err        error
 
+	Status    int           // of the provider's answer; 0 if there was none
+	Malformed bool          // there was an answer, and nobody can make sense of it
+	Answer    *RefusalError // what the provider itself said of its trouble (RFC 6749 §5.2); nil if nothing
+
 	again bool // the request was never sent: it may be sent once more whatever it was
 	fault bool // the provider answered with a status of its own trouble
+}
+
+// Timeout says that there was no answer in time.
+func (e *TroubleError) Timeout() bool {
+	var timed interface{ Timeout() bool }
+	return errors.Is(e.Err, context.DeadlineExceeded) || errors.As(e.Err, &timed) && timed.Timeout()
 }
 
 func (e *TroubleError) Error() string {
@@ -36,6 +51,12 @@ type RefusalError struct {
 	Code        string // "invalid_grant", "access_denied", …
 	Description string
 	Claims      string // claims challenge of Entra ID, for the next login
+
+	// For the app that asked, never for a log:
+	Words         string          // the description as it came, but for our secrets
+	Suberror      string          // of Entra ID, as are the next two
+	ErrorCodes    json.RawMessage // a JSON list of numbers, nil if absent
+	CorrelationID string
 }
 
 func (e *RefusalError) Error() string {

@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -18,6 +19,9 @@ const (
 	connectTimeout = 2 * time.Second
 	callTimeout    = 10 * time.Second
 	maxBody        = 1 << 20
+
+	tokenConnectTimeout = time.Second
+	tokenAttemptTimeout = 2500 * time.Millisecond // twice this is how long an app waits at most
 )
 
 var (
@@ -29,16 +33,29 @@ var (
 // connecting takes at most 2 s and the whole call 10 s (S-50). Names below .localhost are loopback (RFC 6761 §6.3), which Go's resolver
 // does not know. The web proxy of out is used as Go does by the same environment variables, never for loopback.
 func NewHTTPClient(out config.Outbound) *http.Client {
+	return newHTTPClient(out, config.TokenHTTP{ConnectTimeout: connectTimeout, OverallTimeout: callTimeout})
+}
+
+// NewTokenHTTPClient is the same for calls that an app waits for, in the times that the operator gave. An attempt must be short, so that
+// another one fits in before the app gives up.
+func NewTokenHTTPClient(out config.Outbound, t config.TokenHTTP) *http.Client {
+	t.ConnectTimeout = cmp.Or(t.ConnectTimeout, tokenConnectTimeout)
+	t.OverallTimeout = cmp.Or(t.OverallTimeout, tokenAttemptTimeout)
+	return newHTTPClient(out, t)
+}
+
+func newHTTPClient(out config.Outbound, t config.TokenHTTP) *http.Client {
 	return &http.Client{
-		Timeout:       callTimeout,
+		Timeout:       t.OverallTimeout,
 		CheckRedirect: refuseRedirect,
 		Transport: &cappedTransport{next: &http.Transport{
 			Proxy:                  webProxy(out),
-			DialContext:            dialLocalNames(&net.Dialer{Timeout: connectTimeout, KeepAlive: 30 * time.Second}),
+			DialContext:            dialLocalNames(&net.Dialer{Timeout: t.ConnectTimeout, KeepAlive: 30 * time.Second}),
 			ForceAttemptHTTP2:      true,
-			TLSHandshakeTimeout:    connectTimeout,
-			MaxIdleConns:           maxInFlight,
-			MaxIdleConnsPerHost:    maxInFlight / 4,
+			TLSHandshakeTimeout:    t.ConnectTimeout,
+			ResponseHeaderTimeout:  t.ReadTimeout,
+			MaxIdleConns:           cmp.Or(t.PoolMaxIdle, maxInFlight),
+			MaxIdleConnsPerHost:    cmp.Or(t.PoolMaxIdle, maxInFlight/4),
 			IdleConnTimeout:        30 * time.Second,
 			MaxResponseHeaderBytes: 64 << 10,
 		}},

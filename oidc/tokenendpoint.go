@@ -19,6 +19,8 @@ const (
 	maxLifetime = 366 * 24 * time.Hour  // of an access token; more is cut, so that sums of times do not overflow
 	retryCap    = time.Hour             // Retry-After beyond this is not believed
 	unsentPause = 50 * time.Millisecond // before the one repetition of a request that was never sent
+	maxWords    = 8 << 10               // of a provider about its refusal
+	maxCodes    = 32
 )
 
 // TokenEndpoint sends grants of one client to one provider. It is small and our own because golang.org/x/oauth2 cannot put assertions on
@@ -41,9 +43,23 @@ type TokenResponse struct {
 	IssuedTokenType string // RFC 8693 §2.2.1
 }
 
+// With is the same endpoint for another credential.
+func (e *TokenEndpoint) With(auth Authenticator) *TokenEndpoint {
+	return &TokenEndpoint{provider: e.provider, auth: auth, deps: e.deps}
+}
+
 // Grant sends one grant. It is sent once; only if it could not even be sent (no connection), it is tried once more: a code or a rotating
 // refresh token must never be presented twice after an unknown outcome. Op is a verb phrase for errors and metrics: "redeem code".
 func (e *TokenEndpoint) Grant(ctx context.Context, op string, form url.Values) (TokenResponse, error) {
+	answer, err := e.Attempt(ctx, op, form)
+	if t := (*TroubleError)(nil); errors.As(err, &t) && t.again && pause(ctx, unsentPause) {
+		return e.Attempt(ctx, op, form)
+	}
+	return answer, err
+}
+
+// Attempt sends one grant exactly once, with a fresh credential.
+func (e *TokenEndpoint) Attempt(ctx context.Context, op string, form url.Values) (TokenResponse, error) {
 	md, err := e.provider.Metadata(ctx)
 	if err != nil {
 		return TokenResponse{}, err
@@ -52,15 +68,14 @@ func (e *TokenEndpoint) Grant(ctx context.Context, op string, form url.Values) (
 		return TokenResponse{}, e.trouble(op, errors.New("the metadata has no token endpoint"))
 	}
 	body, err := e.post(ctx, op, md, md.TokenEndpoint, form)
-	if t := (*TroubleError)(nil); errors.As(err, &t) && t.again && pause(ctx, unsentPause) {
-		body, err = e.post(ctx, op, md, md.TokenEndpoint, form)
-	}
 	if err != nil {
 		return TokenResponse{}, err
 	}
 	answer, err := readTokenResponse(body, e.deps.Now())
 	if err != nil {
-		return TokenResponse{}, e.trouble(op, err)
+		t := e.trouble(op, err)
+		t.Malformed = true
+		return TokenResponse{}, t
 	}
 	return answer, nil
 }
@@ -82,7 +97,7 @@ func (e *TokenEndpoint) post(ctx context.Context, op string, md *Metadata, endpo
 	form = maps.Clone(form)
 	header := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "Accept": {"application/json"}}
 	if err := e.auth.Authenticate(md, form, header); err != nil {
-		return nil, e.trouble(op, err)
+		return nil, e.trouble(op, fmt.Errorf("%w: %w", ErrCredential, err))
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
 	if err != nil {
@@ -97,7 +112,9 @@ func (e *TokenEndpoint) post(ctx context.Context, op string, md *Metadata, endpo
 	}
 	body, err = readBody(resp)
 	if err != nil {
-		return nil, e.trouble(op, fmt.Errorf("read answer: %w", err))
+		t := e.trouble(op, fmt.Errorf("read answer: %w", err))
+		t.Status, t.Malformed = resp.StatusCode, errors.Is(err, errBodyTooLarge)
+		return nil, t
 	}
 	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
 		return body, nil
@@ -107,35 +124,52 @@ func (e *TokenEndpoint) post(ctx context.Context, op string, md *Metadata, endpo
 
 // classify tells the provider's trouble from its refusal.
 func (e *TokenEndpoint) classify(op string, resp *http.Response, body []byte, form url.Values) error {
-	t := e.trouble(op, statusError(resp.StatusCode))
+	status := resp.StatusCode
+	t := e.trouble(op, statusError(status))
+	t.Status, t.fault = status, status >= 500
 	t.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), e.deps.Now())
+	t.Answer = e.readRefusal(op, status, body, form)
+	passing := t.fault || status == http.StatusRequestTimeout || status == http.StatusTooManyRequests
 	switch {
-	case resp.StatusCode >= 500:
+	case passing:
+		return t
+	case status < 400 || t.Answer == nil: // a redirect, a web page or nonsense: some proxy spoke, not the token endpoint
+		t.Malformed = true
+		return t
+	case t.Answer.Code == "server_error" || t.Answer.Code == "temporarily_unavailable":
+		t.Err = fmt.Errorf("%w: %s", t.Err, t.Answer.Code)
 		t.fault = true
 		return t
-	case resp.StatusCode < 400 || resp.StatusCode == http.StatusRequestTimeout || resp.StatusCode == http.StatusTooManyRequests:
-		return t
 	}
+	return t.Answer
+}
+
+// readRefusal reads RFC 6749 §5.2, and what Entra ID adds. It is nil if there is no error code. What else is there is for whoever wants to
+// know more; none of it may stop the classification.
+func (e *TokenEndpoint) readRefusal(op string, status int, body []byte, form url.Values) *RefusalError {
 	answer, err := readObject(body)
 	if err != nil {
-		return t // a web page or nonsense: some proxy spoke, not the token endpoint
+		return nil
 	}
 	code, _ := answer.text("error")
-	switch {
-	case !isErrorCode(code):
-		return t
-	case code == "server_error" || code == "temporarily_unavailable":
-		t.Err = fmt.Errorf("%w: %s", t.Err, code)
-		t.fault = true
-		return t
+	if !isErrorCode(code) {
+		return nil
 	}
-	// What else is in the answer is for logs; none of it may stop the classification.
+	r := &RefusalError{Provider: e.provider.cfg.Name, Op: op, Status: status, Code: code}
 	description, _ := answer.text("error_description")
-	claims, _ := answer.text("claims")
-	return &RefusalError{
-		Provider: e.provider.cfg.Name, Op: op, Status: resp.StatusCode, Code: code, Claims: claims,
-		Description: cleanText(description, secretsOf(form, e.auth)...),
+	secrets := secretsOf(form, e.auth)
+	r.Description = cleanText(description, secrets...)
+	r.Words = redact(description[:min(len(description), maxWords)], secrets)
+	if claims, _ := answer.text("claims"); len(claims) <= maxWords {
+		r.Claims = claims
 	}
+	r.Suberror, _ = answer.text("suberror")
+	r.CorrelationID, _ = answer.text("correlation_id")
+	var codes []int64
+	if answer.decode("error_codes", &codes) == nil && len(codes) > 0 && len(codes) <= maxCodes {
+		r.ErrorCodes = answer["error_codes"]
+	}
+	return r
 }
 
 // enter takes one of the slots for calls at the provider (S-28) and returns how to give it back.
