@@ -56,6 +56,9 @@ func redact(text string, secrets []string) string {
 	return text
 }
 
+// CleanText makes a foreign text fit for a log line of another room: short, printable, and without personal numbers (S-37).
+func CleanText(text string) string { return cleanText(text) }
+
 // cleanText makes a foreign text fit for a log: short, printable ASCII, without the secrets and without personal numbers (S-37).
 func cleanText(text string, secrets ...string) string {
 	text = redact(text, secrets)

@@ -15,6 +15,7 @@ const defaultVerifiedCache = 32 << 20
 // verified is what was found out about one token, and what it depends on.
 type verified struct {
 	identity  *Identity
+	answer    []byte // of an introspection, instead of the identity
 	from      *acceptance
 	key       verificationKey // that signed it
 	announced string          // issuer of the metadata

@@ -1,0 +1,89 @@
+package tokenapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"time"
+
+	"postern/obo"
+	"postern/obo/guard"
+)
+
+const headerRequestID = "X-Request-Id" // canonical
+
+// countedLength is from where on net/http no longer says the length of a short answer by itself.
+const countedLength = 2000
+
+// json writes an answer. A caller that is gone does not matter.
+func (v *visit) json(status int, body []byte) {
+	header := v.w.Header()
+	header["Content-Type"], header["Cache-Control"] = v.h.typeJSON, v.h.noStore
+	if len(body) >= countedLength {
+		header["Content-Length"] = []string{strconv.Itoa(len(body))}
+	}
+	if id := v.r.Header[headerRequestID]; len(id) == 1 && validRequestID(id[0]) { // what went well has no other use for one
+		header[headerRequestID] = id[:1:1]
+	}
+	v.status = status
+	if status != http.StatusOK {
+		v.w.WriteHeader(status)
+	}
+	_, _ = v.w.Write(body)
+}
+
+// empty answers as Texas does where there is no such thing here.
+func (v *visit) empty(status int, allow string) {
+	if allow != "" {
+		v.w.Header().Set("Allow", allow) // RFC 9110 §15.5.6
+	}
+	v.status = status
+	v.w.WriteHeader(status)
+}
+
+// failRequest answers a request that cannot be read.
+func (v *visit) failRequest(problem *fault) {
+	v.fail(obo.Failure{Status: http.StatusBadRequest, Body: obo.ErrorBody{Code: "invalid_request", Description: problem.text}}, problem.kind, nil)
+}
+
+// refuse answers somebody who may not ask.
+func (v *visit) refuse(refusal *guard.Refusal) {
+	v.challenge = refusal.Challenge
+	v.fail(obo.Failure{Status: refusal.Status, Body: obo.ErrorBody{Code: refusal.Code, Description: refusal.Description}}, kindRefused, nil)
+	v.reason = refusal.Reason
+	v.h.metrics.refused.WithLabelValues(refusal.Reason).Inc()
+}
+
+// fail writes an error as the app gets it. kind is that of the metrics; err is for the log, or nil.
+func (v *visit) fail(f obo.Failure, kind string, err error) {
+	v.kind, v.reason, v.err = kind, f.Body.Code, err
+	body, status := encode(f.Body), f.Status
+	if body == nil {
+		body, status = []byte(`{"error":"server_error","error_description":"the error cannot be written down"}`), http.StatusInternalServerError
+	}
+	header := v.w.Header()
+	v.id = requestIDOf(v.r)
+	header[headerRequestID] = []string{v.id}
+	if f.RetryAfter > 0 {
+		header.Set("Retry-After", strconv.Itoa(int((f.RetryAfter+time.Second-1)/time.Second)))
+	}
+	if status == http.StatusUnauthorized { // RFC 9110 §15.5.2
+		if v.challenge == "" {
+			v.challenge = `Bearer error="` + f.Body.Code + `"`
+		}
+		header.Set("Www-Authenticate", v.challenge)
+	}
+	v.json(status, body)
+}
+
+// encode is nil for what has no JSON.
+func encode(body obo.ErrorBody) []byte {
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false) // the texts have quotes and angle brackets, and no HTML reads them
+	if encoder.Encode(body) != nil {
+		return nil
+	}
+	return bytes.TrimSuffix(out.Bytes(), []byte("\n"))
+}
