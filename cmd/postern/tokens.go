@@ -2,9 +2,12 @@ package main
 
 import (
 	"fmt"
+	"sync/atomic"
 
 	"postern/config"
 	"postern/obo"
+	"postern/obo/guard"
+	"postern/obo/tokenapi"
 	"postern/oidc"
 )
 
@@ -59,12 +62,77 @@ func (s *sidecar) addBroker(shared oidc.Deps) error {
 		}
 		known = append(known, p)
 	}
-	if s.client != nil && s.client.ProviderName() == oidc.OpenID {
+	if s.asksLoginProvider() {
 		known = append(known, obo.Provider{Name: oidc.OpenID, Endpoint: s.client.TokenEndpoint(shared)})
 	}
 	var err error
 	s.broker, err = obo.NewBroker(known, obo.Config{CacheBytes: s.cacheBytes, MaxRetries: s.cfg.Token.HTTP.MaxRetries}, obo.Deps{Log: s.log, Registerer: s.registry})
 	return err
+}
+
+// addTokenAPI builds what the app asks for tokens, and has them looked into.
+func (s *sidecar) addTokenAPI(shared oidc.Deps, revoked func(raw string) bool) error {
+	cfg := &s.cfg
+	var looked []oidc.Introspected
+	for _, client := range tokenClients(cfg) {
+		provider, err := s.trusted.named(client.name)
+		if err != nil {
+			return err
+		}
+		looked = append(looked, oidc.Introspected{Name: client.name, Provider: provider, Audiences: introspectedAudiences(cfg, client.name)})
+	}
+	introspector, err := oidc.NewIntrospector(looked, revoked, s.cacheBytes, shared)
+	if err != nil {
+		return err
+	}
+	callers, err := s.guard(cfg.Token.AllowedHosts, "")
+	if err != nil {
+		return err
+	}
+	s.tokenAPI = tokenapi.New(tokenapi.Config{BodyBytes: cfg.Server.Limits.TokenAPIBytes, OpenID: s.asksLoginProvider()}, tokenapi.Deps{
+		Broker: s.broker, Introspector: introspector, Guard: callers, Log: s.log, Registerer: s.registry,
+	})
+	return nil
+}
+
+// introspectedAudiences are Texas': the app's own client ids, and none for Maskinporten.
+func introspectedAudiences(cfg *config.Config, name string) []string {
+	if name == oidc.EntraID {
+		return cfg.EntraClientIDs()
+	}
+	return cfg.InboundAudiences(name)
+}
+
+// asksLoginProvider says whether the app can be a client of its login provider beyond login, which it is for providers of no particular kind.
+func (s *sidecar) asksLoginProvider() bool {
+	return s.client != nil && s.client.ProviderName() == oidc.OpenID
+}
+
+// guard says who may speak to a listener of the app (S-22). The secret's file is read anew when it changes.
+func (s *sidecar) guard(hosts []string, secretHeader string) (*guard.Guard, error) {
+	cfg := guard.Config{AllowRemote: s.cfg.Token.AllowRemote, AllowedHosts: hosts, SecretHeader: secretHeader}
+	if s.cfg.Token.SecretFile == "" {
+		return guard.New(cfg), nil
+	}
+	if s.tokenSecret == nil {
+		s.tokenSecret = new(atomic.Pointer[string])
+		if err := s.readTokenSecret(s.cfg.Token.SecretFile); err != nil {
+			return nil, fmt.Errorf("token.secret-file: %w", err)
+		}
+		s.secretFiles["token.secret-file"] = s.cfg.Token.SecretFile
+	}
+	cfg.Secret = func() string { return *s.tokenSecret.Load() }
+	return guard.New(cfg), nil
+}
+
+func (s *sidecar) readTokenSecret(path string) error {
+	text, err := config.ReadSecret(nil, path)
+	if err != nil {
+		return err
+	}
+	secret := text.Reveal()
+	s.tokenSecret.Store(&secret)
+	return nil
 }
 
 // tokenAddress is where the token API is, empty if it is off.

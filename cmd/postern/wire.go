@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -33,15 +34,16 @@ type sidecar struct {
 	secretFiles map[string]string // paths that secrets were read from, by option
 	cacheBytes  int64             // for each cache; 0 leaves it to the cache
 
-	policy   *livePolicy
-	trusted  *providers
-	broker   *obo.Broker      // nil if nobody asks for tokens
-	signer   *oidc.Signer     // nil without assertions
-	provider *oidc.Provider   // nil while login is off
-	client   *oidc.Client     // nil while login is off
-	ring     *session.KeyRing // nil while login is off
-	store    store            // nil while login is off
-	sessions *session.Manager // nil while login is off
+	policy      *livePolicy
+	trusted     *providers
+	broker      *obo.Broker             // nil if nobody asks for tokens
+	tokenSecret *atomic.Pointer[string] // of callers of the listeners that are the app's; nil if they need none
+	signer      *oidc.Signer            // nil without assertions
+	provider    *oidc.Provider          // nil while login is off
+	client      *oidc.Client            // nil while login is off
+	ring        *session.KeyRing        // nil while login is off
+	store       store                   // nil while login is off
+	sessions    *session.Manager        // nil while login is off
 }
 
 // store is where sessions are kept, and what the process does with it beside.
@@ -83,6 +85,11 @@ func newSidecar(loaded *config.Loaded, log *slog.Logger) (*sidecar, error) {
 	}
 	if wantsTokens(&cfg) {
 		if err := s.addBroker(shared); err != nil {
+			return nil, err
+		}
+	}
+	if cfg.TokenAPIEnabled() {
+		if err := s.addTokenAPI(shared, nil); err != nil {
 			return nil, err
 		}
 	}
