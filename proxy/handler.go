@@ -121,7 +121,7 @@ func New(cfg Config, d Deps) (*Handler, error) {
 		policy:      d.Policy, bearer: d.Bearer, signer: d.Signer, signerKept: d.SignerKept,
 		ingresses:  newIngresses(cfg.Front.Ingress),
 		ignored:    globs,
-		managed:    forward.NewManaged(extraHeaders(cfg.Identity)),
+		managed:    forward.NewManaged(cfg.Identity.OwnHeaders()),
 		sameOrigin: http.NewCrossOriginProtection(),
 		ownCookie:  ownCookies(cfg.Cookie.Prefix),
 		identity:   newIdentityHeaders(cfg.Identity),
@@ -169,17 +169,6 @@ func (h *Handler) nameApp() {
 	if h.signer != nil {
 		h.assertions = newAssertions(h.signer, issuer, h.now, rand.Reader)
 	}
-}
-
-func extraHeaders(cfg config.Identity) []string {
-	var names []string
-	for name := range cfg.Claims {
-		names = append(names, name)
-	}
-	for _, token := range cfg.UpstreamTokens {
-		names = append(names, token.Header)
-	}
-	return names
 }
 
 // ServeHTTP takes one request through the door: an own endpoint answers it, or the app does.
