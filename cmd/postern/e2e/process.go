@@ -60,10 +60,23 @@ func Launch(t testing.TB, env map[string]string, args ...string) *Process {
 	for name, value := range env {
 		full[name] = value
 	}
+	p.run(t, full, args)
+	return p
+}
+
+// LaunchWith runs the binary with this environment and nothing else, so that its listeners are where the variables say, or by default.
+func LaunchWith(t testing.TB, env map[string]string, args ...string) *Process {
+	t.Helper()
+	p := &Process{Log: newLog()}
+	p.run(t, env, args)
+	return p
+}
+
+func (p *Process) run(t testing.TB, env map[string]string, args []string) {
+	t.Helper()
 	binary := Build(t)
 	t.Cleanup(func() { p.Log.finish(t) })
-	p.child = spawn(t, &p.Log.out, &p.Log.err, t.TempDir(), full, binary, args...)
-	return p
+	p.child = spawn(t, &p.Log.out, &p.Log.err, t.TempDir(), env, binary, args...)
 }
 
 // URL is the address of the public listener, by its number.
