@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -18,9 +19,11 @@ func (p *IdP) admin(x *exchange) {
 		return
 	}
 	name := strings.TrimPrefix(x.r.URL.Path, pathAdmin)
-	if name == "counts" {
+	if look, known := map[string]func() any{
+		"counts": func() any { return p.Counts() },
+	}[name]; known {
 		if x.allow(http.MethodGet) {
-			x.json(http.StatusOK, p.Counts())
+			x.json(http.StatusOK, look())
 		}
 		return
 	}
@@ -28,8 +31,11 @@ func (p *IdP) admin(x *exchange) {
 		x.mintByLink(profile)
 		return
 	}
-	knob, known := p.knobs()[name]
-	if !known && name != "mint" {
+	turn := x.bodies()[name] // a body of its own, or that of all knobs
+	if knob, known := p.knobs()[name]; known {
+		turn = func() (any, error) { return x.turn(knob) }
+	}
+	if turn == nil {
 		x.json(http.StatusNotFound, map[string]any{"error": "no such knob"})
 		return
 	}
@@ -40,10 +46,6 @@ func (p *IdP) admin(x *exchange) {
 	if err != nil || kind != "application/json" { // a form of another site cannot send this
 		x.json(http.StatusUnsupportedMediaType, map[string]any{"error": "the body must be application/json"})
 		return
-	}
-	turn := func() (any, error) { return x.turn(knob) }
-	if name == "mint" {
-		turn = x.mintByPOST
 	}
 	answer, err := turn()
 	if err != nil {
@@ -99,11 +101,12 @@ type knobInput struct {
 	After         bool     `json:"after"`
 	Times         int      `json:"times"`
 
-	GrantType string `json:"grant_type"`
-	AADSTS    int    `json:"aadsts"`
-	Error     string `json:"error"`
-	Suberror  string `json:"suberror"`
-	Claims    string `json:"claims"`
+	GrantType   string `json:"grant_type"`
+	AADSTS      int    `json:"aadsts"`
+	Error       string `json:"error"`
+	Description string `json:"description"`
+	Suberror    string `json:"suberror"`
+	Claims      string `json:"claims"`
 
 	Seconds int      `json:"seconds"`
 	User    string   `json:"user"`
@@ -122,16 +125,21 @@ func (p *IdP) knobs() map[string]func(knobInput) (any, error) {
 			switch {
 			case in.Status != 0 && !plausible(in.Status):
 				return nil, errStatus
-			case p.issuers[in.Issuer].login == nil:
-				return nil, errNoGrants
+			case in.GrantType != "" && !slices.Contains(p.issuers[in.Issuer].grants, in.GrantType):
+				return nil, errGrant
 			}
 			p.FailToken(TokenError{
-				Issuer: in.Issuer, GrantType: in.GrantType, AADSTS: in.AADSTS, Error: in.Error, Status: in.Status, Suberror: in.Suberror, Claims: in.Claims, Times: in.Times,
+				Issuer: in.Issuer, GrantType: in.GrantType, AADSTS: in.AADSTS, Error: in.Error, Status: in.Status, Description: in.Description,
+				Suberror: in.Suberror, Claims: in.Claims, Times: in.Times,
 			})
 			return done, nil
 		},
 		"token-lifetime": func(in knobInput) (any, error) {
-			p.SetTokenLifetime(time.Duration(in.Seconds) * time.Second)
+			of := []Issuer{in.Issuer}
+			if in.Issuer == Entra {
+				of = nil // with ID-porten
+			}
+			p.SetTokenLifetime(time.Duration(in.Seconds)*time.Second, of...)
 			return done, nil
 		},
 		"refresh-tokens/revoke": func(in knobInput) (any, error) {
@@ -142,11 +150,16 @@ func (p *IdP) knobs() map[string]func(knobInput) (any, error) {
 	}
 }
 
+// bodies are the knobs that are turned by another body.
+func (x *exchange) bodies() map[string]func() (any, error) {
+	return map[string]func() (any, error){"mint": x.mintByPOST, "clients": x.registerByPOST}
+}
+
 var (
 	errBody     = errors.New("the body is not the JSON object that the README describes")
 	errStatus   = errors.New("status must be from 200 to 599")
 	errEndpoint = errors.New("endpoint must be one of front, metadata, keys, authorize, login, token, logout, par, and one that the issuer has")
-	errNoGrants = errors.New("this issuer has no grants that could fail")
+	errGrant    = errors.New("grant_type must be one that the issuer has")
 	errIssuer   = errors.New("issuer must be one of entra, tokenx, maskinporten, idporten")
 )
 

@@ -25,7 +25,7 @@ type IdP struct {
 	clients       map[string]*client
 	firstClient   string // that was registered; minted tokens are for it
 	autoLogin     string
-	tokenLifetime time.Duration
+	lifetimes     map[Issuer]time.Duration // of access tokens
 	alterMetadata map[Issuer]func(map[string]any)
 	alterToken    func(*Draft)
 	groups        map[string][]string // of a persona by id, where they have changed since the start
@@ -44,6 +44,7 @@ func New(cfg Config) (*IdP, error) {
 		case clients[c.ID] != nil:
 			err = errors.Join(err, fmt.Errorf("two clients are called %q", c.ID))
 		default:
+			err = errors.Join(err, clash(clients, c))
 			clients[c.ID] = c
 		}
 	}
@@ -59,9 +60,12 @@ func New(cfg Config) (*IdP, error) {
 		return nil, err
 	}
 	p := &IdP{
-		cfg: cfg, pages: pages, issuers: issuers, clients: clients, autoLogin: cfg.AutoLogin, tokenLifetime: cfg.TokenLifetime,
+		cfg: cfg, pages: pages, issuers: issuers, clients: clients, autoLogin: cfg.AutoLogin,
 		faults:        faults{set: map[Endpoint]*Fault{}, seen: map[string]int{}},
 		alterMetadata: map[Issuer]func(map[string]any){},
+		lifetimes: map[Issuer]time.Duration{
+			Entra: cfg.TokenLifetime, IDPorten: cfg.TokenLifetime, TokenX: cfg.TokenXLifetime, Maskinporten: DefaultMaskinportenLifetime,
+		},
 	}
 	if len(cfg.Clients) > 0 {
 		p.firstClient = cfg.Clients[0].ID
@@ -169,11 +173,4 @@ func (p *IdP) random(n int) []byte {
 		_, _ = rand.Read(b) // never returns an error
 	}
 	return b
-}
-
-func (p *IdP) client(id string) (*client, bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	c, ok := p.clients[id]
-	return c, ok
 }
