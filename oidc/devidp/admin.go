@@ -20,7 +20,8 @@ func (p *IdP) admin(x *exchange) {
 	}
 	name := strings.TrimPrefix(x.r.URL.Path, pathAdmin)
 	if look, known := map[string]func() any{
-		"counts": func() any { return p.Counts() },
+		"counts":         func() any { return p.Counts() },
+		"token-requests": func() any { return map[string]any{"requests": p.TokenRequests()} },
 	}[name]; known {
 		if x.allow(http.MethodGet) {
 			x.json(http.StatusOK, look())
@@ -92,16 +93,20 @@ type knobInput struct {
 	Issuer        Issuer   `json:"issuer"` // empty means Entra ID
 	Endpoint      Endpoint `json:"endpoint"`
 	LatencyMillis int      `json:"latency_ms"`
+	Hang          bool     `json:"hang"`
 	Status        int      `json:"status"`
 	Body          string   `json:"body"`
 	ContentType   string   `json:"content_type"`
 	RetryAfter    int      `json:"retry_after"`
 	Drop          bool     `json:"drop"`
 	Truncate      bool     `json:"truncate"`
+	Pad           int      `json:"pad"`
 	After         bool     `json:"after"`
 	Times         int      `json:"times"`
 
-	GrantType   string `json:"grant_type"`
+	Members map[string]any `json:"members"`
+
+	GrantType   string `json:"grant_type"` // of a fault or a token error; empty means all
 	AADSTS      int    `json:"aadsts"`
 	Error       string `json:"error"`
 	Description string `json:"description"`
@@ -145,8 +150,9 @@ func (p *IdP) knobs() map[string]func(knobInput) (any, error) {
 		"refresh-tokens/revoke": func(in knobInput) (any, error) {
 			return map[string]any{"revoked": p.RevokeRefreshTokens(in.User, in.Issuer)}, nil
 		},
-		"groups":     func(in knobInput) (any, error) { return done, p.SetGroups(in.User, in.Groups) },
-		"auto-login": func(in knobInput) (any, error) { return done, p.SetAutoLogin(in.User) },
+		"groups":                func(in knobInput) (any, error) { return done, p.SetGroups(in.User, in.Groups) },
+		"auto-login":            func(in knobInput) (any, error) { return done, p.SetAutoLogin(in.User) },
+		"token-requests/forget": func(knobInput) (any, error) { p.ForgetRequests(); return done, nil },
 	}
 }
 
@@ -159,7 +165,7 @@ var (
 	errBody     = errors.New("the body is not the JSON object that the README describes")
 	errStatus   = errors.New("status must be from 200 to 599")
 	errEndpoint = errors.New("endpoint must be one of front, metadata, keys, authorize, login, token, logout, par, and one that the issuer has")
-	errGrant    = errors.New("grant_type must be one that the issuer has")
+	errGrant    = errors.New("grant_type must be one that the issuer has, and a fault with one is of the endpoint token")
 	errIssuer   = errors.New("issuer must be one of entra, tokenx, maskinporten, idporten")
 )
 
@@ -173,9 +179,17 @@ func (p *IdP) faultFrom(in knobInput) error {
 	if in.Status != 0 && !plausible(in.Status) {
 		return errStatus
 	}
-	p.SetFault(in.Endpoint.Of(in.Issuer), Fault{
-		Latency: time.Duration(in.LatencyMillis) * time.Millisecond, Status: in.Status, Body: in.Body, ContentType: in.ContentType,
-		RetryAfter: time.Duration(in.RetryAfter) * time.Second, Drop: in.Drop, Truncate: in.Truncate, After: in.After, Times: in.Times,
+	at := in.Endpoint.Of(in.Issuer)
+	if in.GrantType != "" {
+		if in.Endpoint != EndpointToken || !slices.Contains(p.issuers[in.Issuer].grants, in.GrantType) {
+			return errGrant
+		}
+		at = at.For(in.GrantType)
+	}
+	p.SetFault(at, Fault{
+		Latency: time.Duration(in.LatencyMillis) * time.Millisecond, Hang: in.Hang, Status: in.Status, Body: in.Body, ContentType: in.ContentType,
+		RetryAfter: time.Duration(in.RetryAfter) * time.Second, Drop: in.Drop, Truncate: in.Truncate, Members: in.Members, Pad: in.Pad,
+		After: in.After, Times: in.Times,
 	})
 	return nil
 }

@@ -26,6 +26,7 @@ type IdP struct {
 	firstClient   string // that was registered; minted tokens are for it
 	autoLogin     string
 	lifetimes     map[Issuer]time.Duration // of access tokens
+	received      []TokenRequest           // the last ones, oldest first
 	alterMetadata map[Issuer]func(map[string]any)
 	alterToken    func(*Draft)
 	groups        map[string][]string // of a persona by id, where they have changed since the start
@@ -61,7 +62,7 @@ func New(cfg Config) (*IdP, error) {
 	}
 	p := &IdP{
 		cfg: cfg, pages: pages, issuers: issuers, clients: clients, autoLogin: cfg.AutoLogin,
-		faults:        faults{set: map[Endpoint]*Fault{}, seen: map[string]int{}},
+		faults:        faults{set: map[Endpoint]*Fault{}, seen: map[string]int{}, mended: make(chan struct{})},
 		alterMetadata: map[Issuer]func(map[string]any){},
 		lifetimes: map[Issuer]time.Duration{
 			Entra: cfg.TokenLifetime, IDPorten: cfg.TokenLifetime, TokenX: cfg.TokenXLifetime, Maskinporten: DefaultMaskinportenLifetime,
@@ -100,7 +101,11 @@ func (p *IdP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.faults.count(string(to.endpoint))
-	p.faults.serve(to.endpoint, x, to.serve)
+	grantType := ""
+	if r.URL.Path == x.at.paths[EndpointToken] && r.Method == http.MethodPost {
+		grantType = x.note() // before any fault, so that each attempt is seen
+	}
+	p.faults.serve(to.endpoint, grantType, x, to.serve)
 }
 
 // pathAdmin is where the knobs are.

@@ -41,23 +41,26 @@ func (p *IdP) KeyIDs(of ...Issuer) []string {
 	return ids
 }
 
-// SetFault breaks an endpoint, in place of what was wrong with it before. Those of other issuers than Entra ID are named by [Endpoint.Of].
+// SetFault breaks an endpoint, in place of what was wrong with it before. Those of other issuers than Entra ID are named by [Endpoint.Of], one grant
+// of a token endpoint by [Endpoint.For].
 func (p *IdP) SetFault(e Endpoint, f Fault) {
 	p.faults.mu.Lock()
 	defer p.faults.mu.Unlock()
 	p.faults.set[e] = &f
 }
 
-// ClearFaults mends everything: faults and planned token errors.
+// ClearFaults mends everything: faults and planned token errors. Requests that hang lose their connection.
 func (p *IdP) ClearFaults() {
 	p.faults.mu.Lock()
 	defer p.faults.mu.Unlock()
 	clear(p.faults.set)
 	p.faults.tokens = nil
+	close(p.faults.mended)
+	p.faults.mended = make(chan struct{})
 }
 
 // Counts is how many requests each endpoint has seen, such as "keys" (of Entra ID) and "tokenx/keys". The token endpoint is also counted by
-// the grants that it has: "token/refresh_token", "idporten/token/refresh_token".
+// the grants that it has: "token/refresh_token", "idporten/token/refresh_token". See [Endpoint.Of] and [Endpoint.For].
 func (p *IdP) Counts() map[string]int { return p.faults.counts() }
 
 // TokenError is a refusal to come of the token endpoint, after the client has proved who it is.

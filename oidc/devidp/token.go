@@ -41,9 +41,6 @@ func (p *IdP) grantOf(x *exchange) (map[string]any, *oauthError) {
 	if !q.single() {
 		return nil, refuse(9000411)
 	}
-	if kind := q.get("grant_type"); slices.Contains(x.at.grants, kind) {
-		p.faults.count(string(EndpointToken.Of(x.at.name)) + "/" + kind)
-	}
 	return x.at.tokens(x, q)
 }
 
