@@ -22,6 +22,8 @@ type idpFlags struct {
 	anywhere     bool
 	baseURL      string
 	client       devidp.ClientConfig
+	clients      string
+	fromEnv      bool
 	redirects    string
 	postLogout   string
 	keyFile      string
@@ -30,6 +32,8 @@ type idpFlags struct {
 	admin        bool
 	tokenX       string
 	idPorten     string
+	mapACR       bool
+	lenient      bool
 	tokenMinutes int
 	logFormat    string
 }
@@ -40,6 +44,8 @@ func (f *idpFlags) define(flags *flag.FlagSet) {
 	flags.StringVar(&f.baseURL, "base-url", "", "scheme and host by which it is reached, such as http://idp.localhost:7081; taken from loopback requests otherwise")
 	flags.StringVar(&f.client.ID, "client-id", "5f1d7c1e-8f0a-4d53-9d0c-6a1f0f7f3b10", "client id of the app under development")
 	flags.StringVar(&f.client.Secret, "client-secret", "not-a-secret", "client secret of the app under development")
+	flags.StringVar(&f.clients, "clients", "", "JSON file with further apps, who may call them, and their scopes; see oidc/devidp/README.md")
+	flags.BoolVar(&f.fromEnv, "client-from-env", false, "the app under development is that of AZURE_APP_*, TOKEN_X_* and MASKINPORTEN_*, not of the two flags above")
 	flags.StringVar(&f.redirects, "redirect-uri", "http://localhost:3000/oauth2/callback", "redirect URIs, comma-separated")
 	flags.StringVar(&f.postLogout, "post-logout-redirect-uri", "http://localhost:3000/oauth2/logout/callback", "post-logout URIs, comma-separated")
 	flags.StringVar(&f.keyFile, "key-file", "", "PEM file with RSA keys to sign with, for Entra ID, TokenX, Maskinporten, ID-porten in order; random at each start otherwise")
@@ -48,6 +54,8 @@ func (f *idpFlags) define(flags *flag.FlagSet) {
 	flags.BoolVar(&f.admin, "admin", false, "serve the knobs under /_dev/ that break things on purpose and mint any token")
 	flags.StringVar(&f.tokenX, "tokenx-audience", devidp.DefaultTokenXAudience, "aud of minted tokens of TokenX: the client id of the app under development")
 	flags.StringVar(&f.idPorten, "idporten-audience", devidp.DefaultIDPortenAudience, "aud of minted access tokens of ID-porten")
+	flags.BoolVar(&f.mapACR, "tokenx-map-acr", false, "exchanged tokens say Level3 and Level4 for the levels of ID-porten")
+	flags.BoolVar(&f.lenient, "tokenx-lenient", false, "TokenX takes a client assertion twice, and one without typ")
 	flags.IntVar(&f.tokenMinutes, "token-lifetime", 75, "life of access tokens, minutes")
 	flags.StringVar(&f.logFormat, "log-format", "text", "json or text")
 }
@@ -69,11 +77,15 @@ func idp(ctx context.Context, p program) int {
 			"say --listen-anywhere if that is what you want\n", f.address)
 		return exitUsage
 	}
-	f.client.RedirectURIs = strings.FieldsFunc(f.redirects, comma)
-	f.client.PostLogoutRedirectURIs = strings.FieldsFunc(f.postLogout, comma)
+	clients, err := f.allClients(p.environ)
+	if err != nil {
+		_, _ = fmt.Fprintln(p.stderr, "postern idp:", err)
+		return exitUsage
+	}
 	provider, err := devidp.New(devidp.Config{
-		BaseURL: f.baseURL, Clients: []devidp.ClientConfig{f.client}, KeyFile: f.keyFile, RefreshRotation: devidp.Rotation(f.rotation),
+		BaseURL: f.baseURL, Clients: clients, KeyFile: f.keyFile, RefreshRotation: devidp.Rotation(f.rotation),
 		PAR: devidp.PARMode(f.par), Admin: f.admin, TokenXAudience: f.tokenX, IDPortenAudience: f.idPorten,
+		TokenXMapACR: f.mapACR, TokenXLenient: f.lenient,
 		TokenLifetime: time.Duration(f.tokenMinutes) * time.Minute,
 		Log:           newLogger(config.Log{Format: f.logFormat, Level: "info"}, p.stdout),
 	})

@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -18,9 +19,12 @@ func (p *IdP) admin(x *exchange) {
 		return
 	}
 	name := strings.TrimPrefix(x.r.URL.Path, pathAdmin)
-	if name == "counts" {
+	if look, known := map[string]func() any{
+		"counts":         func() any { return p.Counts() },
+		"token-requests": func() any { return map[string]any{"requests": p.TokenRequests()} },
+	}[name]; known {
 		if x.allow(http.MethodGet) {
-			x.json(http.StatusOK, p.Counts())
+			x.json(http.StatusOK, look())
 		}
 		return
 	}
@@ -28,8 +32,11 @@ func (p *IdP) admin(x *exchange) {
 		x.mintByLink(profile)
 		return
 	}
-	knob, known := p.knobs()[name]
-	if !known && name != "mint" {
+	turn := x.bodies()[name] // a body of its own, or that of all knobs
+	if knob, known := p.knobs()[name]; known {
+		turn = func() (any, error) { return x.turn(knob) }
+	}
+	if turn == nil {
 		x.json(http.StatusNotFound, map[string]any{"error": "no such knob"})
 		return
 	}
@@ -40,10 +47,6 @@ func (p *IdP) admin(x *exchange) {
 	if err != nil || kind != "application/json" { // a form of another site cannot send this
 		x.json(http.StatusUnsupportedMediaType, map[string]any{"error": "the body must be application/json"})
 		return
-	}
-	turn := func() (any, error) { return x.turn(knob) }
-	if name == "mint" {
-		turn = x.mintByPOST
 	}
 	answer, err := turn()
 	if err != nil {
@@ -90,20 +93,25 @@ type knobInput struct {
 	Issuer        Issuer   `json:"issuer"` // empty means Entra ID
 	Endpoint      Endpoint `json:"endpoint"`
 	LatencyMillis int      `json:"latency_ms"`
+	Hang          bool     `json:"hang"`
 	Status        int      `json:"status"`
 	Body          string   `json:"body"`
 	ContentType   string   `json:"content_type"`
 	RetryAfter    int      `json:"retry_after"`
 	Drop          bool     `json:"drop"`
 	Truncate      bool     `json:"truncate"`
+	Pad           int      `json:"pad"`
 	After         bool     `json:"after"`
 	Times         int      `json:"times"`
 
-	GrantType string `json:"grant_type"`
-	AADSTS    int    `json:"aadsts"`
-	Error     string `json:"error"`
-	Suberror  string `json:"suberror"`
-	Claims    string `json:"claims"`
+	Members map[string]any `json:"members"`
+
+	GrantType   string `json:"grant_type"` // of a fault or a token error; empty means all
+	AADSTS      int    `json:"aadsts"`
+	Error       string `json:"error"`
+	Description string `json:"description"`
+	Suberror    string `json:"suberror"`
+	Claims      string `json:"claims"`
 
 	Seconds int      `json:"seconds"`
 	User    string   `json:"user"`
@@ -122,31 +130,42 @@ func (p *IdP) knobs() map[string]func(knobInput) (any, error) {
 			switch {
 			case in.Status != 0 && !plausible(in.Status):
 				return nil, errStatus
-			case p.issuers[in.Issuer].login == nil:
-				return nil, errNoGrants
+			case in.GrantType != "" && !slices.Contains(p.issuers[in.Issuer].grants, in.GrantType):
+				return nil, errGrant
 			}
 			p.FailToken(TokenError{
-				Issuer: in.Issuer, GrantType: in.GrantType, AADSTS: in.AADSTS, Error: in.Error, Status: in.Status, Suberror: in.Suberror, Claims: in.Claims, Times: in.Times,
+				Issuer: in.Issuer, GrantType: in.GrantType, AADSTS: in.AADSTS, Error: in.Error, Status: in.Status, Description: in.Description,
+				Suberror: in.Suberror, Claims: in.Claims, Times: in.Times,
 			})
 			return done, nil
 		},
 		"token-lifetime": func(in knobInput) (any, error) {
-			p.SetTokenLifetime(time.Duration(in.Seconds) * time.Second)
+			of := []Issuer{in.Issuer}
+			if in.Issuer == Entra {
+				of = nil // with ID-porten
+			}
+			p.SetTokenLifetime(time.Duration(in.Seconds)*time.Second, of...)
 			return done, nil
 		},
 		"refresh-tokens/revoke": func(in knobInput) (any, error) {
 			return map[string]any{"revoked": p.RevokeRefreshTokens(in.User, in.Issuer)}, nil
 		},
-		"groups":     func(in knobInput) (any, error) { return done, p.SetGroups(in.User, in.Groups) },
-		"auto-login": func(in knobInput) (any, error) { return done, p.SetAutoLogin(in.User) },
+		"groups":                func(in knobInput) (any, error) { return done, p.SetGroups(in.User, in.Groups) },
+		"auto-login":            func(in knobInput) (any, error) { return done, p.SetAutoLogin(in.User) },
+		"token-requests/forget": func(knobInput) (any, error) { p.ForgetRequests(); return done, nil },
 	}
+}
+
+// bodies are the knobs that are turned by another body.
+func (x *exchange) bodies() map[string]func() (any, error) {
+	return map[string]func() (any, error){"mint": x.mintByPOST, "clients": x.registerByPOST}
 }
 
 var (
 	errBody     = errors.New("the body is not the JSON object that the README describes")
 	errStatus   = errors.New("status must be from 200 to 599")
 	errEndpoint = errors.New("endpoint must be one of front, metadata, keys, authorize, login, token, logout, par, and one that the issuer has")
-	errNoGrants = errors.New("this issuer has no grants that could fail")
+	errGrant    = errors.New("grant_type must be one that the issuer has, and a fault with one is of the endpoint token")
 	errIssuer   = errors.New("issuer must be one of entra, tokenx, maskinporten, idporten")
 )
 
@@ -160,9 +179,17 @@ func (p *IdP) faultFrom(in knobInput) error {
 	if in.Status != 0 && !plausible(in.Status) {
 		return errStatus
 	}
-	p.SetFault(in.Endpoint.Of(in.Issuer), Fault{
-		Latency: time.Duration(in.LatencyMillis) * time.Millisecond, Status: in.Status, Body: in.Body, ContentType: in.ContentType,
-		RetryAfter: time.Duration(in.RetryAfter) * time.Second, Drop: in.Drop, Truncate: in.Truncate, After: in.After, Times: in.Times,
+	at := in.Endpoint.Of(in.Issuer)
+	if in.GrantType != "" {
+		if in.Endpoint != EndpointToken || !slices.Contains(p.issuers[in.Issuer].grants, in.GrantType) {
+			return errGrant
+		}
+		at = at.For(in.GrantType)
+	}
+	p.SetFault(at, Fault{
+		Latency: time.Duration(in.LatencyMillis) * time.Millisecond, Hang: in.Hang, Status: in.Status, Body: in.Body, ContentType: in.ContentType,
+		RetryAfter: time.Duration(in.RetryAfter) * time.Second, Drop: in.Drop, Truncate: in.Truncate, Members: in.Members, Pad: in.Pad,
+		After: in.After, Times: in.Times,
 	})
 	return nil
 }

@@ -1,6 +1,7 @@
 package devidp
 
 import (
+	"crypto/sha256"
 	"slices"
 	"time"
 
@@ -65,17 +66,23 @@ func shortlived(a compact, now time.Time) bool {
 
 // spend notes the jti of an assertion, which works once for each client (RFC 7523 §3). The note outlives the assertion.
 func (x *exchange) spend(c *client, jti string) *oauthError {
-	if jti == "" || len(jti) > 256 {
+	if jti == "" || len(jti) > 256 || !x.spendOnce(c, jti) {
 		return refuse(50012)
 	}
-	key := c.ID + "\n" + jti
+	return nil
+}
+
+// spendOnce notes something of a client that works once, and says whether it was new.
+func (x *exchange) spendOnce(c *client, jti string) bool {
+	sum := sha256.Sum256([]byte(c.ID + "\n" + jti))
+	key := string(sum[:])
 	x.idp.mu.Lock()
 	defer x.idp.mu.Unlock()
 	if _, used := x.at.jtis.get(key, x.now); used {
-		return refuse(50012)
+		return false
 	}
 	x.at.jtis.put(key, struct{}{}, x.now)
-	return nil
+	return true
 }
 
 // checkFederated holds a foreign assertion to the credential that the client registered. It may be used again while it lives, as a

@@ -102,8 +102,12 @@ func (p *IdP) admit(x *exchange, a *authRequest, who Persona, extra map[string]a
 	p.release(x, a, session)
 }
 
-// release sends a code to the client.
+// release sends a code to the client, unless it is an app of Entra ID that the person is not assigned to.
 func (p *IdP) release(x *exchange, a *authRequest, session *ssoSession) {
+	if x.at.name == Entra && !x.assigned(session.person, a.client) {
+		x.refuseTo(a.redirectURI, a.state, refuse(50105))
+		return
+	}
 	value := p.secret()
 	p.mu.Lock()
 	session.clients[a.client.ID] = true

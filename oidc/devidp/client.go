@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"time"
 
 	"github.com/lestrrat-go/jwx/v2/jwk"
 )
@@ -26,30 +27,58 @@ const (
 // DefaultFederatedAudience is what Entra ID expects in `aud` of a federated assertion.
 const DefaultFederatedAudience = "api://AzureADTokenExchange"
 
-// ClientConfig registers an app.
+// ClientConfig registers an app, in Go or as JSON (see [ReadClients]). An empty list of other apps admits none: as with the real ones, nobody gets
+// a token for an app that has not said so.
 type ClientConfig struct {
-	ID   string
-	Name string // shown on pages and in azp_name, such as "dev-gcp:team-a:app"; empty means ID
+	ID   string `json:"id"`
+	Name string `json:"name"` // shown on pages and in azp_name, such as "dev-gcp:team-a:app"; empty means ID
 
-	Secret      string                // for the two secret methods
-	JWKS        json.RawMessage       // a key or key set for private_key_jwt; of private keys only the public half is kept
-	Federated   []FederatedCredential // whose assertions are accepted instead
-	AuthMethods []AuthMethod          // empty means all for which there is a credential
+	Secret      string                `json:"secret"`       // for the two secret methods
+	JWKS        json.RawMessage       `json:"jwks"`         // a key or key set for private_key_jwt; of private keys only the public half is kept
+	Federated   []FederatedCredential `json:"federated"`    // whose assertions are accepted instead
+	AuthMethods []AuthMethod          `json:"auth_methods"` // empty means all for which there is a credential
 
-	RedirectURIs           []string // compared byte for byte
-	PostLogoutRedirectURIs []string // compared byte for byte
-	FrontChannelLogoutURI  string   // called in an iframe with iss and sid when the session ends
+	RedirectURIs           []string `json:"redirect_uris"`             // compared byte for byte
+	PostLogoutRedirectURIs []string `json:"post_logout_redirect_uris"` // compared byte for byte
+	FrontChannelLogoutURI  string   `json:"front_channel_logout_uri"`  // called in an iframe with iss and sid when the session ends
 
-	Origins []string // further origins where a login ends (single sign-on): browsers hold a form to the page's policy through all redirects
-	Scopes  []string // delegated permissions in scp of its tokens; empty means defaultaccess
+	Origins []string `json:"origins"` // further origins where a login ends (single sign-on): browsers hold a form to the page's policy through all redirects
+
+	// Who gets tokens for this app at Entra ID, and what is in them.
+	PreAuthorized     []string `json:"pre_authorized"`     // apps, by ID or Name, besides the app itself
+	Scopes            []string `json:"scopes"`             // delegated permissions in scp of its tokens; empty means defaultaccess
+	Roles             []string `json:"roles"`              // application permissions of the apps above, besides access_as_application
+	RequireAssignment bool     `json:"require_assignment"` // only they and members of Groups get a token at all; else other apps get one without roles
+	Groups            []string `json:"groups"`             // assigned to the app: its tokens name no others; empty means none is assigned and all are named
+
+	TokenX       TokenXClient       `json:"tokenx"`
+	Maskinporten MaskinportenClient `json:"maskinporten"`
+}
+
+// TokenXClient is an app as TokenX knows it.
+type TokenXClient struct {
+	ID      string          `json:"id"`      // cluster:namespace:app; empty means the client's Name if it has this form, else TokenX does not know it
+	JWKS    json.RawMessage `json:"jwks"`    // empty means those of the client
+	Inbound []string        `json:"inbound"` // ids of the apps that may exchange tokens for this one, which is not one of them unless it says so
+}
+
+// MaskinportenClient is an app as Maskinporten knows it.
+type MaskinportenClient struct {
+	ID           string          `json:"id"`           // empty means that of the client
+	JWKS         json.RawMessage `json:"jwks"`         // empty means those of the client; without any, Maskinporten does not know it
+	KeysUntil    time.Time       `json:"keys_until"`   // when the keys expire; zero means never
+	Scopes       []string        `json:"scopes"`       // that it may ask for
+	Organisation string          `json:"organisation"` // such as 0192:314159268; empty means [DefaultConsumer]
+	Consumers    []string        `json:"consumers"`    // numbers of organisations that have delegated to this one; consumer_org names one of them
+	DetailTypes  []string        `json:"detail_types"` // of authorization_details; empty means [SystemUser]
 }
 
 // FederatedCredential is the trust in another issuer's tokens, such as those of a Kubernetes service account.
 type FederatedCredential struct {
-	Issuer   string
-	Subject  string          // such as system:serviceaccount:<namespace>:<name>
-	Audience string          // empty means [DefaultFederatedAudience]
-	JWKS     json.RawMessage // the issuer's public keys
+	Issuer   string          `json:"issuer"`
+	Subject  string          `json:"subject"`  // such as system:serviceaccount:<namespace>:<name>
+	Audience string          `json:"audience"` // empty means [DefaultFederatedAudience]
+	JWKS     json.RawMessage `json:"jwks"`     // the issuer's public keys
 }
 
 // String keeps the secret out of %v.
@@ -58,15 +87,29 @@ func (c ClientConfig) String() string { return "client " + c.ID }
 // GoString keeps the secret out of %#v.
 func (c ClientConfig) GoString() string { return "devidp.ClientConfig(" + c.ID + ")" }
 
+// String keeps a private key out of %v.
+func (c TokenXClient) String() string { return "client " + c.ID + " of TokenX" }
+
+// GoString keeps a private key out of %#v.
+func (c TokenXClient) GoString() string { return "devidp.TokenXClient(" + c.ID + ")" }
+
+// String keeps a private key out of %v.
+func (c MaskinportenClient) String() string { return "client " + c.ID + " of Maskinporten" }
+
+// GoString keeps a private key out of %#v.
+func (c MaskinportenClient) GoString() string { return "devidp.MaskinportenClient(" + c.ID + ")" }
+
 // LogValue implements [slog.LogValuer].
 func (c ClientConfig) LogValue() slog.Value { return slog.StringValue(c.ID) }
 
 // client is a registration that has been checked.
 type client struct {
 	ClientConfig
-	secret    [sha256.Size]byte
-	keys      jwk.Set // public
-	federated []federatedKeys
+	secret           [sha256.Size]byte
+	keys             jwk.Set // public
+	tokenXKeys       jwk.Set // nil for none, as the other two
+	maskinportenKeys jwk.Set
+	federated        []federatedKeys
 }
 
 type federatedKeys struct {
@@ -84,11 +127,12 @@ func newClient(cfg ClientConfig) (*client, error) {
 	if c.ID == "" {
 		problems = append(problems, errors.New("no id"))
 	}
-	if len(cfg.JWKS) > 0 {
+	if given(cfg.JWKS) {
 		keys, err := publicKeys(cfg.JWKS)
 		problems = append(problems, err)
 		c.keys = keys
 	}
+	problems = append(problems, c.settleOthers())
 	for _, f := range cfg.Federated {
 		f.Audience = cmp.Or(f.Audience, DefaultFederatedAudience)
 		keys, err := publicKeys(f.JWKS)
@@ -126,7 +170,7 @@ func (c *client) settleMethods() error {
 	if len(c.federated) > 0 {
 		able = append(able, Federated)
 	}
-	if len(able) == 0 {
+	if len(able) == 0 && (len(c.RedirectURIs) > 0 || !c.needsNone()) {
 		return errors.New("no secret, key or federated credential")
 	}
 	for _, m := range c.AuthMethods {
@@ -138,6 +182,12 @@ func (c *client) settleMethods() error {
 		c.AuthMethods = able
 	}
 	return nil
+}
+
+// needsNone says whether a client makes sense without a credential at Entra ID and ID-porten: it has one elsewhere, or is an API that others get
+// tokens for.
+func (c *client) needsNone() bool {
+	return c.tokenXKeys != nil || c.maskinportenKeys != nil || appID.MatchString(c.Name)
 }
 
 func (c *client) may(m AuthMethod) bool { return slices.Contains(c.AuthMethods, m) }

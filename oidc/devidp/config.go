@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -40,7 +42,8 @@ const (
 	PARRequired PARMode = "required"
 )
 
-// Config describes a provider. The zero value is one without clients, good for loopback. Clients are registered with all issuers alike.
+// Config describes a provider. The zero value is one without clients, good for loopback. Clients are registered with all
+// issuers at once.
 type Config struct {
 	// BaseURL is scheme and host of all addresses, such as "http://idp.localhost:8090". Empty takes it from the Host of each request,
 	// and then answers loopback hosts only.
@@ -68,6 +71,14 @@ type Config struct {
 	// IDPortenAudience is `aud` of minted access tokens of ID-porten; empty means [DefaultIDPortenAudience]. A login chooses its own, by
 	// the parameter resource.
 	IDPortenAudience string
+	// TokenXLifetime of exchanged tokens, at least a second; 0 means [DefaultTokenXLifetime].
+	TokenXLifetime time.Duration
+	// TokenXMapACR writes Level3 and Level4 for the levels of ID-porten into exchanged tokens, as NAV's TokenX does.
+	TokenXMapACR bool
+	// TokenXLenient takes a client assertion again, and one without `typ`, as the real TokenX does.
+	TokenXLenient bool
+	// MaskinportenLifetimes of tokens by scope, at least a second; the shortest one counts. Others live for [DefaultMaskinportenLifetime].
+	MaskinportenLifetimes map[string]time.Duration
 	// AutoLogin is the ID of a persona that logs in without a page, for tests. A login_hint chooses another one.
 	AutoLogin string
 	// Admin serves the knobs under /_dev/.
@@ -88,6 +99,7 @@ func (c *Config) complete() error {
 	if c.TokenLifetime == 0 {
 		c.TokenLifetime = DefaultTokenLifetime
 	}
+	c.TokenXLifetime = cmp.Or(c.TokenXLifetime, DefaultTokenXLifetime)
 	if c.Personas == nil {
 		c.Personas = DefaultPersonas()
 	}
@@ -106,8 +118,10 @@ func (c *Config) complete() error {
 	if !guid.MatchString(c.TenantID) {
 		problems = append(problems, fmt.Errorf("tenant id %q is not a GUID in lower case", c.TenantID))
 	}
-	if c.TokenLifetime < time.Second {
-		problems = append(problems, fmt.Errorf("token lifetime %s is less than a second", c.TokenLifetime))
+	for _, life := range append(slices.Collect(maps.Values(c.MaskinportenLifetimes)), c.TokenLifetime, c.TokenXLifetime) {
+		if life < time.Second {
+			problems = append(problems, fmt.Errorf("token lifetime %s is less than a second", life))
+		}
 	}
 	if c.BaseURL != "" {
 		c.BaseURL = strings.TrimSuffix(c.BaseURL, "/")

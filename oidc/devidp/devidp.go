@@ -25,7 +25,8 @@ type IdP struct {
 	clients       map[string]*client
 	firstClient   string // that was registered; minted tokens are for it
 	autoLogin     string
-	tokenLifetime time.Duration
+	lifetimes     map[Issuer]time.Duration // of access tokens
+	received      []TokenRequest           // the last ones, oldest first
 	alterMetadata map[Issuer]func(map[string]any)
 	alterToken    func(*Draft)
 	groups        map[string][]string // of a persona by id, where they have changed since the start
@@ -44,6 +45,7 @@ func New(cfg Config) (*IdP, error) {
 		case clients[c.ID] != nil:
 			err = errors.Join(err, fmt.Errorf("two clients are called %q", c.ID))
 		default:
+			err = errors.Join(err, clash(clients, c))
 			clients[c.ID] = c
 		}
 	}
@@ -59,9 +61,12 @@ func New(cfg Config) (*IdP, error) {
 		return nil, err
 	}
 	p := &IdP{
-		cfg: cfg, pages: pages, issuers: issuers, clients: clients, autoLogin: cfg.AutoLogin, tokenLifetime: cfg.TokenLifetime,
-		faults:        faults{set: map[Endpoint]*Fault{}, seen: map[string]int{}},
+		cfg: cfg, pages: pages, issuers: issuers, clients: clients, autoLogin: cfg.AutoLogin,
+		faults:        faults{set: map[Endpoint]*Fault{}, seen: map[string]int{}, mended: make(chan struct{})},
 		alterMetadata: map[Issuer]func(map[string]any){},
+		lifetimes: map[Issuer]time.Duration{
+			Entra: cfg.TokenLifetime, IDPorten: cfg.TokenLifetime, TokenX: cfg.TokenXLifetime, Maskinporten: DefaultMaskinportenLifetime,
+		},
 	}
 	if len(cfg.Clients) > 0 {
 		p.firstClient = cfg.Clients[0].ID
@@ -96,7 +101,11 @@ func (p *IdP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.faults.count(string(to.endpoint))
-	p.faults.serve(to.endpoint, x, to.serve)
+	grantType := ""
+	if r.URL.Path == x.at.paths[EndpointToken] && r.Method == http.MethodPost {
+		grantType = x.note() // before any fault, so that each attempt is seen
+	}
+	p.faults.serve(to.endpoint, grantType, x, to.serve)
 }
 
 // pathAdmin is where the knobs are.
@@ -169,11 +178,4 @@ func (p *IdP) random(n int) []byte {
 		_, _ = rand.Read(b) // never returns an error
 	}
 	return b
-}
-
-func (p *IdP) client(id string) (*client, bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	c, ok := p.clients[id]
-	return c, ok
 }

@@ -6,10 +6,10 @@
 //
 // Authorization code flow with PKCE, PAR (RFC 9126), `iss` in responses (RFC 9207), refresh tokens in three temperaments, client
 // authentication by private key, secret and federated credential, end of session with front-channel notices, and the knobs with
-// which a test or a person breaks it on purpose. It is strict where real providers are strict (redirect addresses, PKCE, one use of
-// codes and assertions, audience and lifetime of assertions), so that a client that works here has been held to something. People log in at
-// Entra ID and ID-porten. The token endpoints of TokenX and Maskinporten have no grants yet and answer unsupported_grant_type: their tokens are
-// minted, as is any token that a test wants to see refused ([IdP.Mint]).
+// which a test or a person breaks it on purpose. People log in at Entra ID and ID-porten. Apps get tokens for each other: in their own name and on
+// behalf of a user at Entra ID, by exchange at TokenX (RFC 8693), by a signed grant at Maskinporten (RFC 7523). It is strict where real providers are
+// strict (redirect addresses, PKCE, one use of codes and assertions, audience and lifetime of assertions, who may call whom), so that a client that
+// works here has been held to something. Any token that a test wants to see refused is minted ([IdP.Mint]).
 //
 // # Issuers
 //
@@ -28,7 +28,7 @@
 //	authorize  → check client and redirect_uri (else a page), then the rest (else an error to the client)
 //	           → single sign-on cookie good enough? code at once : a flow, and on to the login page
 //	login      → a person is chosen → single sign-on session → code
-//	token      → client authentication → code or refresh token → tokens signed with the newest key
+//	token      → client authentication → one grant_*.go → tokens signed with the newest key
 //	logout     → session ends → front-channel notices → back to the client
 //
 // All state sits behind one mutex in bounded stores whose entries expire; nothing runs in the background.

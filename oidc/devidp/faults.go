@@ -2,8 +2,6 @@ package devidp
 
 import (
 	"maps"
-	"net/http"
-	"strconv"
 	"sync"
 	"time"
 )
@@ -32,17 +30,23 @@ func (e Endpoint) Of(i Issuer) Endpoint {
 	return Endpoint(i) + "/" + e
 }
 
-// Fault makes an endpoint misbehave. With a latency alone it is slow and right; with Status, Body, Drop or Truncate its answer is another.
+// For is the token endpoint for requests of one grant type alone, such as "token/refresh_token" or "tokenx/token/urn:ietf:…".
+func (e Endpoint) For(grantType string) Endpoint { return e + "/" + Endpoint(grantType) }
+
+// Fault makes an endpoint misbehave. With a latency alone it is slow and right; with anything else its answer is another.
 type Fault struct {
 	Latency     time.Duration // before anything else; ends early when the caller goes away
+	Hang        bool          // no answer until the caller goes away or the faults are cleared, which closes the connection
 	Status      int           // 0 with a Body means 200
 	Body        string
-	ContentType string        // empty means HTML, which is what a broken proxy in between sends
-	RetryAfter  time.Duration // in whole seconds
-	Drop        bool          // close the connection without an answer
-	Truncate    bool          // the right answer, of which the second half is missing
-	After       bool          // do the work first and then lose the answer: the code is spent, the refresh token is rotated
-	Times       int           // how many requests; 0 means until it is cleared
+	ContentType string         // empty means HTML, which is what a broken proxy in between sends
+	RetryAfter  time.Duration  // in whole seconds
+	Drop        bool           // close the connection without an answer
+	Truncate    bool           // the right answer, of which the second half is missing
+	Members     map[string]any // laid over the members of the right answer: another shape; nil takes one away
+	Pad         int            // bytes of white space in front of the right answer: a huge one
+	After       bool           // do the work first and then lose the answer: the code is spent, the refresh token is rotated
+	Times       int            // how many requests; 0 means until it is cleared
 }
 
 func (f Fault) answers() bool { return f.Status != 0 || f.Body != "" }
@@ -53,6 +57,7 @@ type faults struct {
 	set    map[Endpoint]*Fault
 	tokens []*plannedError
 	seen   map[string]int
+	mended chan struct{} // closed when all faults are cleared, and then another one
 }
 
 type plannedError struct {
@@ -74,10 +79,13 @@ func (f *faults) counts() map[string]int {
 	return maps.Clone(f.seen)
 }
 
-// draw takes one helping of an endpoint's fault.
-func (f *faults) draw(e Endpoint) (Fault, bool) {
+// draw takes one helping of an endpoint's fault. One for the grant type goes first.
+func (f *faults) draw(e Endpoint, grantType string) (Fault, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if grantType != "" && f.set[e.For(grantType)] != nil {
+		e = e.For(grantType)
+	}
 	fault := f.set[e]
 	if fault == nil || e == EndpointAdmin {
 		return Fault{}, false
@@ -98,7 +106,7 @@ func (f *faults) tokenError(at Issuer, grantType string) *oauthError {
 		if planned.issuer != at || (planned.grantType != "" && planned.grantType != grantType) {
 			continue
 		}
-		if planned.times == 1 {
+		if planned.times == 1 { // a negative one stays
 			f.tokens = append(f.tokens[:i:i], f.tokens[i+1:]...)
 		} else if planned.times > 1 {
 			planned.times--
@@ -108,79 +116,3 @@ func (f *faults) tokenError(at Issuer, grantType string) *oauthError {
 	}
 	return nil
 }
-
-func (f *faults) serve(e Endpoint, x *exchange, serve func(*exchange)) {
-	fault, spoiled := f.draw(e)
-	if !spoiled {
-		serve(x)
-		return
-	}
-	if fault.Latency > 0 {
-		timer := time.NewTimer(fault.Latency)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-x.r.Context().Done():
-		}
-		x.now = x.idp.cfg.Now()
-	}
-	if fault.Truncate {
-		half(x, serve)
-		return
-	}
-	if !fault.Drop && !fault.answers() {
-		serve(x)
-		return
-	}
-	if fault.After {
-		lost := *x
-		lost.w = discard{http.Header{}}
-		serve(&lost)
-	}
-	if fault.Drop {
-		panic(http.ErrAbortHandler) // net/http's way to close a connection, logged by nobody
-	}
-	fault.write(x.w)
-}
-
-func (f Fault) write(w http.ResponseWriter) {
-	kind := f.ContentType
-	if kind == "" {
-		kind = "text/html; charset=utf-8"
-	}
-	w.Header().Set("Content-Type", kind)
-	if f.RetryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(f.RetryAfter.Seconds())))
-	}
-	if f.Status != 0 {
-		w.WriteHeader(f.Status)
-	}
-	_, _ = w.Write([]byte(f.Body))
-}
-
-// half serves the right answer and leaves out the second half of the body.
-func half(x *exchange, serve func(*exchange)) {
-	whole := &kept{ResponseWriter: x.w}
-	cut := *x
-	cut.w = whole
-	serve(&cut)
-	_, _ = x.w.Write(whole.body[:len(whole.body)/2])
-}
-
-// kept holds a body back. The status is written by the time that it ends.
-type kept struct {
-	http.ResponseWriter
-	body []byte
-}
-
-func (k *kept) Write(b []byte) (int, error) {
-	k.body = append(k.body, b...)
-	return len(b), nil
-}
-
-// discard is an answer that never arrives.
-type discard struct{ header http.Header }
-
-func (d discard) Header() http.Header         { return d.header }
-func (d discard) Write(b []byte) (int, error) { return len(b), nil }
-func (d discard) WriteHeader(int)             {}

@@ -149,6 +149,40 @@ func FuzzTokenForm(f *testing.F) {
 	})
 }
 
+// FuzzAppGrants sends assertions and subject tokens that are nobody's to the grants for apps.
+func FuzzAppGrants(f *testing.F) {
+	f.Add(0, "e30.e30.e30", "e30.e30.", "scope")
+	f.Add(1, "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJjOm46YSIsImlzcyI6ImM6bjphIiwiYXVkIjpbXX0.AAAA", "a.b.c", "c:n:a")
+	f.Add(2, "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJjbGllbnQiLCJleHAiOjFlOTl9.AAAA", "", "")
+	f.Add(0, "", "eyJhbGciOiJSUzI1NiIsImtpZCI6IngifQ.eyJvaWQiOjF9.AAAA", "x/.default")
+	f.Add(1, "{}", "\x00", "%zz")
+	idp, err := devidp.New(devidp.Config{KeyFile: keyFile, Clients: []devidp.ClientConfig{
+		{ID: "client", Name: "c:n:a", Secret: secret, JWKS: encode(f, appKeys()[0]), TokenX: devidp.TokenXClient{Inbound: []string{"c:n:a"}}},
+	}})
+	must(f, err)
+	f.Fuzz(func(t *testing.T, which int, assertion, token, target string) {
+		form := url.Values{"scope": {target}, "audience": {target}, "subject_token": {token}}
+		path := "/" + devidp.DefaultTenantID + "/oauth2/v2.0/token"
+		switch which % 3 {
+		case 0:
+			form = with(onBehalfForm(token, "client_id", "client", "scope", target))
+		case 1:
+			path = "/tokenx/token"
+			form = with(withAssertion(form, assertion), "grant_type", exchange, "subject_token_type", "urn:ietf:params:oauth:token-type:jwt")
+		case 2:
+			path = "/maskinporten/token"
+			form = with(form, "grant_type", onBehalfOf, "assertion", assertion)
+		}
+		r := httptest.NewRequest(http.MethodPost, "http://localhost"+path, strings.NewReader(form.Encode()))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		answer := httptest.NewRecorder()
+		idp.ServeHTTP(answer, r)
+		if answer.Code < 400 || answer.Code >= 500 || strings.Contains(answer.Body.String(), "access_token") {
+			t.Errorf("status %d: %s", answer.Code, answer.Body)
+		}
+	})
+}
+
 func FuzzIDTokenHint(f *testing.F) {
 	idp := fuzzed(f)
 	good, err := idp.Mint(devidp.MintRequest{Claims: map[string]any{

@@ -47,7 +47,7 @@ func TestRefusalsAreInTheCatalogue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	call := regexp.MustCompile(`refuse\((\d+)\)`)
+	call := regexp.MustCompile(`refuse(?:Grant)?\((\d+)\)`)
 	found := 0
 	for _, file := range files {
 		raw, err := os.ReadFile(file)
@@ -69,6 +69,27 @@ func TestRefusalsAreInTheCatalogue(t *testing.T) {
 		if e.status < 400 || e.code == "" || e.text == "" {
 			t.Errorf("%d is incomplete", number)
 		}
+	}
+}
+
+// The same for the codes of Maskinporten.
+func TestCodesOfMaskinportenAreInTheCatalogue(t *testing.T) {
+	t.Parallel()
+	found := map[string]bool{}
+	for _, file := range []string{"grant_maskinporten.go", "errors_maskinporten.go"} {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, code := range regexp.MustCompile(`MP-\d+`).FindAllString(string(raw), -1) {
+			found[code] = true
+			if e, ok := maskinportenCatalogue[code]; !ok || e.status != 400 || e.code == "" || e.text == "" {
+				t.Errorf("%s refuses with %s, which has no words", file, code)
+			}
+		}
+	}
+	if len(found) != len(maskinportenCatalogue) {
+		t.Errorf("%d codes found", len(found))
 	}
 }
 

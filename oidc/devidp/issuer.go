@@ -29,6 +29,8 @@ type issuer struct {
 	paths map[Endpoint]string // below the base; what has none is not there
 
 	metadata     func(site) map[string]any
+	grants       []string // of the token endpoint
+	tokens       func(*exchange, params) (map[string]any, *oauthError)
 	login        login              // nil where nobody logs in
 	admits       func(Persona) bool // who can log in
 	levels       []string           // acr, lowest first; empty for none

@@ -232,21 +232,35 @@ func TestTruncatedAnswer(t *testing.T) {
 	}
 }
 
-// TokenX and Maskinporten have no grants yet, and say so.
-func TestTokenEndpointsWithoutGrants(t *testing.T) {
+// Each token endpoint has its own grants and refuses the others in its own words.
+func TestTokenEndpointsTakeTheirOwnGrants(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	for _, path := range []string{"/tokenx/token", "/maskinporten/token"} {
-		a := w.postTo(w.srv.URL+path, url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:token-exchange"}})
-		if a.status != 400 || a.text("error") != "unsupported_grant_type" || a.text("error_description") == "" || a.body["error_codes"] != nil {
-			t.Errorf("%s: %d %v", path, a.status, a.body)
+	w := newApps(t)
+	for of, want := range map[devidp.Issuer][]string{
+		devidp.Entra:        {"authorization_code", "refresh_token", "client_credentials", onBehalfOf},
+		devidp.TokenX:       {exchange},
+		devidp.Maskinporten: {onBehalfOf},
+		devidp.IDPorten:     {"authorization_code", "refresh_token"},
+	} {
+		metadata := w.discovered(of)
+		if got := list(metadata["grant_types_supported"]); got != strings.Join(want, " ") {
+			t.Errorf("%s announces %s", of, got)
 		}
-		if r := w.get(w.srv.URL + path); r.StatusCode != 405 {
-			t.Errorf("GET %s: %d", path, r.StatusCode)
+		endpoint := metadata["token_endpoint"].(string)
+		if r := w.get(endpoint); r.StatusCode != 405 {
+			t.Errorf("GET %s: %d", endpoint, r.StatusCode)
 		}
-	}
-	if got := w.idp.Counts(); got["tokenx/token"] != 2 || got["maskinporten/token"] != 2 || got["token"] != 0 {
-		t.Errorf("counts %v", got)
+		wantError := "unsupported_grant_type"
+		form := appForm("grant_type", "password")
+		if of == devidp.TokenX {
+			wantError, form = "access_denied", w.exchangeForm("x", "grant_type", "password")
+		}
+		if a := w.postTo(endpoint, form); a.text("error") != wantError || a.text("error_description") == "" {
+			t.Errorf("%s: %d %v", of, a.status, a.body)
+		}
+		if a := w.postTo(endpoint, url.Values{}); a.status < 400 || a.text("error") == "" {
+			t.Errorf("%s, nothing: %d %v", of, a.status, a.body)
+		}
 	}
 }
 
@@ -291,9 +305,12 @@ func TestKnobsOfEachIssuerOverHTTP(t *testing.T) {
 	if status, got := w.knob("keys/rotate", object{"issuer": "feide"}); status != 400 {
 		t.Errorf("unknown issuer: %d %v", status, got)
 	}
-	for of, want := range map[devidp.Issuer]int{devidp.TokenX: 400, devidp.Maskinporten: 400, devidp.IDPorten: 200} {
-		if status, got := w.knob("token-error", object{"issuer": of, "error": "invalid_grant"}); status != want {
+	for _, of := range issuers() {
+		if status, got := w.knob("token-error", object{"issuer": of, "error": "invalid_grant"}); status != 200 {
 			t.Errorf("token error of %s: %d %v", of, status, got)
+		}
+		if status, got := w.knob("token-error", object{"issuer": of, "grant_type": "password"}); status != 400 {
+			t.Errorf("token error of a grant that %s has not: %d %v", of, status, got)
 		}
 	}
 }

@@ -152,6 +152,18 @@ func (k *keyRing) verify(kid string, signed, signature []byte) error {
 	k.mu.Lock()
 	ours := slices.Concat(k.published, k.withdrawn)
 	k.mu.Unlock()
+	return verifyRS256(ours, kid, signed, signature)
+}
+
+// verifyPublished is verify for a token that is to be believed: a key that was withdrawn is worth nothing.
+func (k *keyRing) verifyPublished(kid string, signed, signature []byte) error {
+	k.mu.Lock()
+	ours := slices.Clone(k.published)
+	k.mu.Unlock()
+	return verifyRS256(ours, kid, signed, signature)
+}
+
+func verifyRS256(ours []*signingKey, kid string, signed, signature []byte) error {
 	digest := sha256.Sum256(signed)
 	for _, key := range ours {
 		if key.kid == kid && key.rsa() != nil {

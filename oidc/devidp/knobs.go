@@ -41,46 +41,50 @@ func (p *IdP) KeyIDs(of ...Issuer) []string {
 	return ids
 }
 
-// SetFault breaks an endpoint, in place of what was wrong with it before. Those of other issuers than Entra ID are named by [Endpoint.Of].
+// SetFault breaks an endpoint, in place of what was wrong with it before. Those of other issuers than Entra ID are named by [Endpoint.Of], one grant
+// of a token endpoint by [Endpoint.For].
 func (p *IdP) SetFault(e Endpoint, f Fault) {
 	p.faults.mu.Lock()
 	defer p.faults.mu.Unlock()
 	p.faults.set[e] = &f
 }
 
-// ClearFaults mends everything: faults and planned token errors.
+// ClearFaults mends everything: faults and planned token errors. Requests that hang lose their connection.
 func (p *IdP) ClearFaults() {
 	p.faults.mu.Lock()
 	defer p.faults.mu.Unlock()
 	clear(p.faults.set)
 	p.faults.tokens = nil
+	close(p.faults.mended)
+	p.faults.mended = make(chan struct{})
 }
 
 // Counts is how many requests each endpoint has seen, such as "keys" (of Entra ID) and "tokenx/keys". The token endpoint is also counted by
-// grant: "token/refresh_token", "idporten/token/refresh_token".
+// the grants that it has: "token/refresh_token", "idporten/token/refresh_token". See [Endpoint.Of] and [Endpoint.For].
 func (p *IdP) Counts() map[string]int { return p.faults.counts() }
 
 // TokenError is a refusal to come of the token endpoint, after the client has proved who it is.
 type TokenError struct {
-	Issuer      Issuer // empty means Entra ID; TokenX and Maskinporten have no grants that could fail
+	Issuer      Issuer // empty means Entra ID
 	GrantType   string // empty means any
 	AADSTS      int    // the code; status, error and text follow from it if it is a known one
 	Error       string // RFC 6749 error code, if another
 	Status      int    // if another
 	Description string // if another
-	Suberror    string
+	Suberror    string // if another
 	Claims      string // claims challenge, JSON
-	Times       int    // how many requests; 0 means one
+	Times       int    // how many requests; 0 means one, less means until [IdP.ClearFaults]
 }
 
 // FailToken plans an error. Several are given in order.
 func (p *IdP) FailToken(e TokenError) {
-	err := refuse(e.AADSTS)
-	err.code, err.status, err.text = cmp.Or(e.Error, err.code), cmp.Or(e.Status, err.status), cmp.Or(e.Description, err.text)
-	err.suberror, err.claims = e.Suberror, e.Claims
+	err := refuseGrant(e.AADSTS)
+	err.code, err.status = cmp.Or(e.Error, err.code), cmp.Or(e.Status, err.status)
+	err.text = cmp.Or(e.Description, err.text, "This error was asked for.") // clients may insist on a text
+	err.suberror, err.claims = cmp.Or(e.Suberror, err.suberror), e.Claims
 	p.faults.mu.Lock()
 	defer p.faults.mu.Unlock()
-	p.faults.tokens = append(p.faults.tokens, &plannedError{cmp.Or(e.Issuer, Entra), e.GrantType, *err, max(e.Times, 1)})
+	p.faults.tokens = append(p.faults.tokens, &plannedError{cmp.Or(e.Issuer, Entra), e.GrantType, *err, cmp.Or(e.Times, 1)})
 }
 
 // RevokeRefreshTokens makes all refresh tokens of a person useless, as an administrator would, and returns how many there were. The person
@@ -114,6 +118,14 @@ func (p *IdP) SetGroups(persona string, groups []string) error {
 	return nil
 }
 
+// regrouped says whether a persona's groups have changed since the start.
+func (p *IdP) regrouped(who Persona) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, changed := p.groups[who.ID]
+	return changed
+}
+
 func (p *IdP) groupsOf(who Persona) []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -123,11 +135,17 @@ func (p *IdP) groupsOf(who Persona) []string {
 	return who.Groups
 }
 
-// SetTokenLifetime changes the life of access tokens that logins bring from now on, at least a second.
-func (p *IdP) SetTokenLifetime(life time.Duration) {
+// SetTokenLifetime changes the life of access tokens from now on, at least a second, at these issuers; without any, where people log in. At
+// Maskinporten it is that of scopes that have none of their own.
+func (p *IdP) SetTokenLifetime(life time.Duration, of ...Issuer) {
+	if len(of) == 0 {
+		of = []Issuer{Entra, IDPorten}
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.tokenLifetime = max(life, time.Second)
+	for _, at := range p.chosen(of) {
+		p.lifetimes[at.name] = max(life, time.Second)
+	}
 }
 
 // SetAutoLogin makes a persona log in without a page from now on, at the issuers that know them; "" brings the page back.
@@ -149,6 +167,9 @@ func (p *IdP) SetClient(cfg ClientConfig) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if err := clash(p.clients, c); err != nil {
+		return err
+	}
 	p.clients[c.ID] = c
 	p.firstClient = cmp.Or(p.firstClient, c.ID)
 	return nil

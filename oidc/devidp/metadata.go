@@ -34,7 +34,7 @@ func (s site) loginMetadata() map[string]any {
 
 		"response_types_supported":                         []string{"code"},
 		"response_modes_supported":                         []string{"query"},
-		"grant_types_supported":                            []string{"authorization_code", "refresh_token"},
+		"grant_types_supported":                            s.at.grants,
 		"code_challenge_methods_supported":                 []string{"S256"},
 		"subject_types_supported":                          []string{"pairwise"},
 		"id_token_signing_alg_values_supported":            []string{"RS256"},

@@ -116,14 +116,14 @@ func (s site) mintKey(which string, elliptic bool) (*signingKey, error) {
 // mintClaims is what a real token of the profile would say.
 func (s site) mintClaims(m MintRequest) (map[string]any, error) {
 	c := s.mintClient()
-	life := s.idp.lifetime()
+	life := s.lifetime()
 	switch m.Profile {
 	case "":
 		return map[string]any{}, nil
 	case MintEntraApp:
-		return s.entraAppClaims(c, c.ID, life), nil
+		return s.entraAppClaims(c, c.ID, []string{defaultRole}, PrivateKeyJWT, life), nil
 	case MintMaskinporten:
-		return s.maskinportenClaims(c.ID, maskinportenLife), nil
+		return s.maskinportenClaims(c.ID, life), nil
 	}
 	logsIn := s
 	if m.Profile == MintTokenX {
@@ -139,8 +139,8 @@ func (s site) mintClaims(m MintRequest) (map[string]any, error) {
 	case MintIDPorten:
 		return s.idPortenAccessClaims(g, g.scopes, PrivateKeyJWT, life), nil
 	case MintTokenX:
-		subject := logsIn.idPortenAccessClaims(g, g.scopes, PrivateKeyJWT, life)
-		return s.tokenXClaims(subject, s.idp.cfg.TokenXAudience, DefaultTokenXCaller, tokenXLife), nil
+		subject := logsIn.idPortenAccessClaims(g, g.scopes, PrivateKeyJWT, logsIn.lifetime())
+		return s.tokenXClaims(subject, s.idp.cfg.TokenXAudience, DefaultTokenXCaller, life), nil
 	}
 	return s.at.login.idClaims(s, g, false), nil
 }

@@ -23,6 +23,7 @@ func entraID(cfg Config) *issuer {
 			EndpointLogout:    tenant + "/oauth2/v2.0/logout",
 			EndpointPAR:       tenant + "/oauth2/v2.0/par",
 		},
+		grants: []string{GrantAuthorizationCode, GrantRefreshToken, GrantClientCredentials, GrantJWTBearer}, tokens: (*exchange).byClient,
 		metadata: entraMetadata, login: entraLogin{}, levels: cfg.ACRValues,
 		admits:       func(who Persona) bool { return who.ObjectID != "" },
 		exampleClaim: `{"groups": ["` + GroupAdmins + `"], "NAVident": null}`,
@@ -107,10 +108,7 @@ func (s site) entraUserClaims(g *grant, api string, scp []string, how AuthMethod
 	claims["exp"] = s.now.Add(life).Unix()
 	claims["azp"] = g.client.ID
 	claims["azp_name"] = g.client.Name
-	claims["azpacr"] = "2" // a key or a federated credential
-	if how == ClientSecretPost || how == ClientSecretBasic {
-		claims["azpacr"] = "1"
-	}
+	claims["azpacr"] = azpacr(how)
 	claims["scp"] = strings.Join(scp, " ")
 	return merge(claims, g.claims.access, g.person)
 }
@@ -118,7 +116,7 @@ func (s site) entraUserClaims(g *grant, api string, scp []string, how AuthMethod
 // graphClaims is what is inside a token for Graph. No client has any business with it.
 func (s site) graphClaims(g *grant, scp []string, life time.Duration) map[string]any {
 	return map[string]any{
-		"iss": "https://sts.windows.net/" + s.idp.cfg.TenantID + "/", "aud": "00000003-0000-0000-c000-000000000000",
+		"iss": "https://sts.windows.net/" + s.idp.cfg.TenantID + "/", "aud": graphID,
 		"iat": s.now.Unix(), "nbf": s.now.Unix(), "exp": s.now.Add(life).Unix(), "ver": "1.0",
 		"appid": g.client.ID, "oid": g.person.ObjectID, "tid": s.idp.cfg.TenantID, "sub": g.person.pairwise(s.idp.cfg.TenantID, graphURL),
 		"name": g.person.Name, "upn": g.person.Username, "scp": strings.Join(scp, " "), "uti": s.idp.secret()[:22],
@@ -139,6 +137,9 @@ func (s site) entraClaims(g *grant, audience string) map[string]any {
 		claims["NAVident"] = who.NAVident
 	}
 	groups := s.idp.groupsOf(who.Persona)
+	if api, known := s.idp.client(audience); known && len(api.Groups) > 0 { // the app is told of its own groups only
+		groups = shared(groups, api.Groups)
+	}
 	switch n := len(groups); {
 	case n > maxGroups: // overage: a pointer in the place of the list
 		claims["_claim_names"] = map[string]any{"groups": "src1"}
@@ -151,16 +152,27 @@ func (s site) entraClaims(g *grant, audience string) map[string]any {
 	return claims
 }
 
-// entraAppClaims is the claim set of an app's own access token. It names the service principal and nobody.
-func (s site) entraAppClaims(c *client, api string, life time.Duration) map[string]any {
-	sum := sha256.Sum256([]byte("service principal " + c.ID))
-	principal := formatUUID(sum[:16])
-	return map[string]any{
+// entraAppClaims is the claim set of an app's own access token. It names the service principal and nobody, and has roles only if there are any.
+func (s site) entraAppClaims(c *client, api string, roles []string, how AuthMethod, life time.Duration) map[string]any {
+	principal := c.principal()
+	claims := map[string]any{
 		"ver": "2.0", "iss": s.issuer(), "aud": api, "tid": s.idp.cfg.TenantID, "idtyp": "app",
 		"iat": s.now.Unix(), "nbf": s.now.Unix(), "exp": s.now.Add(life).Unix(),
-		"azp": c.ID, "azp_name": c.Name, "azpacr": "2", "oid": principal, "sub": principal, "roles": []string{"access_as_application"},
+		"azp": c.ID, "azp_name": c.Name, "azpacr": azpacr(how), "oid": principal, "sub": principal,
 		"uti": s.idp.secret()[:22], "rh": "1." + s.idp.secret(), "aio": s.idp.secret() + s.idp.secret(),
 	}
+	if len(roles) > 0 {
+		claims["roles"] = roles
+	}
+	return claims
+}
+
+// azpacr is how the client proved who it is: 1 by a secret, 2 by a key or a federated credential.
+func azpacr(how AuthMethod) string {
+	if how == ClientSecretPost || how == ClientSecretBasic {
+		return "1"
+	}
+	return "2"
 }
 
 // signForGraph signs as Entra ID does for Graph: over a header whose nonce is hashed, but sent with the nonce itself. So nobody but

@@ -33,6 +33,7 @@ func idPorten() *issuer {
 			EndpointLogout:    "/idporten/endsession",
 			EndpointPAR:       "/idporten/par",
 		},
+		grants: []string{GrantAuthorizationCode, GrantRefreshToken}, tokens: (*exchange).byClient, // tokens for apps are TokenX's business
 		metadata: idPortenMetadata, login: idPortenLogin{}, levels: []string{LevelLow, LevelSubstantial, LevelHigh},
 		admits:       func(who Persona) bool { return who.PID != "" },
 		exampleClaim: `{"acr": "` + LevelLow + `", "locale": "se"}`,

@@ -2,12 +2,15 @@ package devidp
 
 import "time"
 
-const maskinportenLife = 2 * time.Minute
+// DefaultMaskinportenLifetime is the life of tokens whose scopes have none of their own.
+const DefaultMaskinportenLifetime = 2 * time.Minute
 
-// What minted tokens of Maskinporten say if nothing else is asked for. The organisation is made up.
+// What tokens of Maskinporten say if nothing else is asked for. The organisation is made up.
 const (
 	DefaultMaskinportenScope = "postern:test/read"
 	DefaultConsumer          = "0192:314159268"
+	DefaultDelegationSource  = "https://www.altinn.no" // where one organisation lets another act for it
+	SystemUser               = "urn:altinn:systemuser" // the type of authorization_details that everybody has
 )
 
 // maskinporten gives organisations tokens for each other's APIs. Its issuer ends in a slash, and there is no authorization endpoint.
@@ -19,14 +22,15 @@ func maskinporten() *issuer {
 			EndpointKeys:     "/maskinporten/jwk",
 			EndpointToken:    "/maskinporten/token",
 		},
+		grants: []string{GrantJWTBearer}, tokens: (*exchange).issueToOrganisation,
 		metadata: func(s site) map[string]any {
 			return map[string]any{
 				"issuer":                                s.issuer(),
 				"token_endpoint":                        s.url(EndpointToken),
 				"jwks_uri":                              s.url(EndpointKeys),
-				"grant_types_supported":                 []string{"urn:ietf:params:oauth:grant-type:jwt-bearer"}, // RFC 7523 §2.1
+				"grant_types_supported":                 s.at.grants,
 				"token_endpoint_auth_methods_supported": []string{"private_key_jwt"},
-				"token_endpoint_auth_signing_alg_values_supported": []string{"RS256", "RS384", "RS512"},
+				"token_endpoint_auth_signing_alg_values_supported": maskinportenAlgorithms(),
 			}
 		},
 	}

@@ -11,10 +11,8 @@ const (
 	DefaultTokenXCaller   = "dev-gcp:team-a:frontend" //nolint:gosec // a client id, no credential
 )
 
-const (
-	tokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange" // RFC 8693 §2.1
-	tokenXLife    = 15 * time.Minute
-)
+// DefaultTokenXLifetime is the life of exchanged tokens of a provider that was given none.
+const DefaultTokenXLifetime = 15 * time.Minute
 
 // tokenX gives apps tokens for each other on behalf of a citizen. Its metadata is where RFC 8414 §5 lets old providers have it, behind
 // the issuer, and names an authorization endpoint that is not there, as that of tokendings does.
@@ -26,13 +24,14 @@ func tokenX() *issuer {
 			EndpointKeys:     "/tokenx/jwks",
 			EndpointToken:    "/tokenx/token",
 		},
+		grants: []string{GrantTokenExchange}, tokens: (*exchange).exchangeToken,
 		metadata: func(s site) map[string]any {
 			return map[string]any{
 				"issuer":                                s.issuer(),
 				"authorization_endpoint":                s.issuer() + "/authorization",
 				"token_endpoint":                        s.url(EndpointToken),
 				"jwks_uri":                              s.url(EndpointKeys),
-				"grant_types_supported":                 []string{tokenExchange},
+				"grant_types_supported":                 s.at.grants,
 				"token_endpoint_auth_methods_supported": []string{"private_key_jwt"},
 				"token_endpoint_auth_signing_alg_values_supported": []string{"RS256"},
 				"subject_types_supported":                          []string{"public"},
@@ -41,10 +40,16 @@ func tokenX() *issuer {
 	}
 }
 
+// tokenXLevels is what NAV's TokenX makes of the levels of ID-porten. Never changed.
+var tokenXLevels = map[string]string{LevelSubstantial: "Level3", LevelHigh: "Level4"}
+
 // tokenXClaims is all claims of the citizen's token, with those of the exchange laid over them, as tokendings makes it: what the login
 // client could do (scope, consumer) is in there too, and means nothing to the app that gets it.
 func (s site) tokenXClaims(subject map[string]any, audience, caller string, life time.Duration) map[string]any {
 	claims := maps.Clone(subject)
+	if level, mapped := tokenXLevels[text(subject, "acr")]; mapped && s.idp.cfg.TokenXMapACR {
+		claims["acr"] = level
+	}
 	if _, chained := claims["idp"]; !chained {
 		claims["idp"] = subject["iss"]
 	}

@@ -12,11 +12,14 @@ type scopes struct {
 	wanted   []string // permissions there; ".default" for all
 }
 
-const graphURL = "https://graph.microsoft.com"
+const (
+	graphURL = "https://graph.microsoft.com"
+	graphID  = "00000003-0000-0000-c000-000000000000"
+)
 
 func (s scopes) has(word string) bool { return slices.Contains(s.openid, word) }
 
-// scopes understands api://<client id>/<permission>, <client id>/<permission>, Graph's URL, and bare words, which are Graph's.
+// scopes understands api://<client id>/<permission>, the same with cluster.namespace.app or the client id alone, Graph's URL, and bare words, which are Graph's.
 // A token is for one resource (Entra ID), so two of them are refused.
 func (entraLogin) scopes(at site, raw string) (scopes, *oauthError) {
 	var s scopes
@@ -60,9 +63,11 @@ func (p *IdP) resource(name string) (id string, known bool) {
 	if name == "" || name == graphURL || name == graphURL+"/" {
 		return "", true
 	}
-	id = strings.TrimSuffix(strings.TrimPrefix(name, "api://"), "/")
-	_, known = p.client(id)
-	return id, known
+	api, known := p.clientThat(func(c *client) bool { return slices.Contains(c.uris(), strings.TrimSuffix(name, "/")) })
+	if !known {
+		return "", false
+	}
+	return api.ID, true
 }
 
 // granted is the permissions of scp: those of the resource that were asked for.

@@ -3,16 +3,22 @@ package devidp
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 )
 
-// token is the token endpoint (RFC 6749 §3.2): who asks, then with what.
+// The grants of the issuers, as grant_type says them.
+const (
+	GrantAuthorizationCode = "authorization_code"
+	GrantRefreshToken      = "refresh_token"
+	GrantClientCredentials = "client_credentials"
+	GrantJWTBearer         = "urn:ietf:params:oauth:grant-type:jwt-bearer"     // RFC 7523 §2.1: on behalf of a user at Entra ID, and the grant of Maskinporten
+	GrantTokenExchange     = "urn:ietf:params:oauth:grant-type:token-exchange" // RFC 8693 §2.1
+)
+
+// token is the token endpoint (RFC 6749 §3.2). What comes before the question of who asks is the same at all issuers.
 func (p *IdP) token(x *exchange) {
 	if !x.allow(http.MethodPost) {
-		return
-	}
-	if x.at.login == nil { // TokenX and Maskinporten issue nothing yet: their tokens are minted
-		x.fail(refuse(70003))
 		return
 	}
 	answer, err := p.grantOf(x)
@@ -25,7 +31,7 @@ func (p *IdP) token(x *exchange) {
 }
 
 func (p *IdP) grantOf(x *exchange) (map[string]any, *oauthError) {
-	if x.r.Header.Get("Origin") != "" { // none of the clients here is a single-page application
+	if x.at.login != nil && x.r.Header.Get("Origin") != "" { // none of the clients here is a single-page application
 		return nil, refuse(9002326)
 	}
 	q, err := x.form()
@@ -35,10 +41,12 @@ func (p *IdP) grantOf(x *exchange) (map[string]any, *oauthError) {
 	if !q.single() {
 		return nil, refuse(9000411)
 	}
-	kind := q.get("grant_type")
-	if kind == "authorization_code" || kind == "refresh_token" {
-		p.faults.count(string(EndpointToken.Of(x.at.name)) + "/" + kind)
-	}
+	return x.at.tokens(x, q)
+}
+
+// byClient is the token endpoint of the issuers at which people log in: who asks, then with what.
+func (x *exchange) byClient(q params) (map[string]any, *oauthError) {
+	p, kind := x.idp, q.get("grant_type")
 	c, how, err := p.authenticate(x, q)
 	if err != nil {
 		return nil, err
@@ -46,15 +54,21 @@ func (p *IdP) grantOf(x *exchange) (map[string]any, *oauthError) {
 	if planned := p.faults.tokenError(x.at.name, kind); planned != nil {
 		return nil, planned
 	}
-	switch kind {
-	case "authorization_code":
-		return p.redeemCode(x, q, c, how)
-	case "refresh_token":
-		return p.redeemRefreshToken(x, q, c, how)
-	case "":
+	switch {
+	case kind == "":
 		return nil, missing("grant_type")
+	case !slices.Contains(x.at.grants, kind):
+		return nil, refuse(70003)
 	}
-	return nil, refuse(70003)
+	switch kind {
+	case GrantRefreshToken:
+		return p.redeemRefreshToken(x, q, c, how)
+	case GrantClientCredentials:
+		return p.issueToApp(x, q, c, how)
+	case GrantJWTBearer:
+		return p.issueOnBehalf(x, q, c, how)
+	}
+	return p.redeemCode(x, q, c, how)
 }
 
 // issuance is what goes into one answer of the token endpoint.
@@ -68,7 +82,7 @@ type issuance struct {
 
 // issue makes the tokens and the answer (RFC 6749 §5.1).
 func (p *IdP) issue(x *exchange, i issuance) (map[string]any, *oauthError) {
-	life := p.lifetime()
+	life := x.lifetime()
 	answer, err := x.at.login.answer(x.site, i, life)
 	var refused *oauthError
 	switch {
@@ -90,10 +104,11 @@ func (p *IdP) issue(x *exchange, i issuance) (map[string]any, *oauthError) {
 	return answer, nil
 }
 
-func (p *IdP) lifetime() time.Duration {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.tokenLifetime
+// lifetime is that of the issuer's access tokens.
+func (s site) lifetime() time.Duration {
+	s.idp.mu.Lock()
+	defer s.idp.mu.Unlock()
+	return s.idp.lifetimes[s.at.name]
 }
 
 // broken is a fault of ours, or of a test's hook.
