@@ -83,8 +83,8 @@ func TestWhoseTokensAreAccepted(t *testing.T) {
 		if c := loaded.Config; c.TexasOnly() || c.Server.BindAddress == "" || !c.Bearer.Set {
 			t.Errorf("bind address %q, said %v", c.Server.BindAddress, c.Bearer.Set)
 		}
-		if len(loaded.Warnings) != 4 || !strings.Contains(loaded.Warnings[0], "token API") {
-			t.Errorf("that the token API is absent is a warning for each: %q", loaded.Warnings)
+		if len(loaded.Warnings) > 0 {
+			t.Errorf("warnings %q", loaded.Warnings)
 		}
 	})
 }

@@ -18,6 +18,9 @@ func (l *loader) check() {
 	l.checkSSO()
 	l.checkIdentity()
 	l.checkAssertion()
+	l.checkToken()
+	l.checkEgress()
+	l.checkUpstreamTokens()
 	l.checkPlatform()
 }
 

@@ -26,13 +26,11 @@ func (l *loader) checkIngress() {
 				continue
 			}
 		}
-		clean := strings.TrimRight(u.Path, "/")
-		if clean != "" && (path.Clean(clean) != clean || strings.ContainsAny(clean, `\;`)) ||
-			strings.Contains(strings.ToLower(u.RawPath), "%2f") {
+		if oddPath(u) {
 			l.problem("ingress", "entry %d has a path that can be read in several ways (//, ., .., ;, \\ or an escaped slash)", i+1)
 			continue
 		}
-		u = &url.URL{Scheme: u.Scheme, Host: canonicalHost(u), Path: clean}
+		u = &url.URL{Scheme: u.Scheme, Host: canonicalHost(u), Path: strings.TrimRight(u.Path, "/")}
 		if seen[u.String()] {
 			l.doubt("ingress", "entry %d repeats an earlier one", i+1)
 			continue
@@ -44,6 +42,12 @@ func (l *loader) checkIngress() {
 	if len(kept) == 0 && l.c.LoginEnabled() && !l.offline {
 		l.missing("ingress", "required for login: the address at which browsers reach the app")
 	}
+}
+
+// oddPath says whether servers could disagree on what the path of an address is; slashes at its end do not count.
+func oddPath(u *url.URL) bool {
+	clean := strings.TrimRight(u.Path, "/")
+	return clean != "" && (path.Clean(clean) != clean || strings.ContainsAny(clean, `\;`)) || strings.Contains(strings.ToLower(u.RawPath), "%2f")
 }
 
 // canonicalHost is what a browser sends as Host.

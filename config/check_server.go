@@ -13,8 +13,8 @@ func (l *loader) checkListeners() {
 	if s.BindAddress == "" && l.c.HasFrontDoor() {
 		l.missing("bind-address", "must not be empty while there is a front door")
 	}
-	l.checkLoopback("token.bind-address", l.c.Token.BindAddress, l.c.TokenAPIEnabled() && !l.c.Token.AllowRemote, "; token.allow-remote permits others")
-	l.checkLoopback("egress.bind-address", l.c.Egress.BindAddress, len(l.c.Egress.Routes) > 0, "")
+	l.checkLoopback("token.bind-address", l.c.Token.BindAddress, l.c.TokenAPIEnabled())
+	l.checkLoopback("egress.bind-address", l.c.Egress.BindAddress, len(l.c.Egress.Routes) > 0)
 
 	taken := map[string]string{}
 	for _, listener := range []struct {
@@ -68,16 +68,6 @@ func listenAddress(address string) error {
 		return errors.New("must end in a port number")
 	}
 	return nil
-}
-
-// checkLoopback keeps a listener that attaches tokens to calls away from other machines (S-21, S-22).
-func (l *loader) checkLoopback(name, address string, on bool, except string) {
-	if !on || strings.HasPrefix(address, "unix:") {
-		return
-	}
-	if host, _, err := net.SplitHostPort(address); err == nil && !LoopbackHost(host) {
-		l.problem(name, "must be on loopback, or unix:/path%s", except)
-	}
 }
 
 func (l *loader) checkLimits() {

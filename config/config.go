@@ -209,17 +209,17 @@ type Egress struct {
 	Routes      []EgressRoute
 }
 
-// EgressRoute sends calls of one name to one URL with a token for one target.
+// EgressRoute sends calls of one name to one URL with a token for one target. As and Timeout are there whatever was said.
 type EgressRoute struct {
 	Name     string        `yaml:"name"`
 	URL      string        `yaml:"url"`
 	Provider string        `yaml:"provider"`
 	Target   string        `yaml:"target"`
-	As       string        `yaml:"as"` // "user" (default), "app" or "auto"
+	As       string        `yaml:"as"` // "user", "app" or "auto"
 	Open     bool          `yaml:"open"`
 	Cookies  bool          `yaml:"cookies"`
 	H2C      bool          `yaml:"h2c"`
-	Timeout  time.Duration `yaml:"timeout"`
+	Timeout  time.Duration `yaml:"timeout"` // to the response headers
 }
 
 // Policy is the access policy of the app.
@@ -261,6 +261,18 @@ type Identity struct {
 	AssertionKeyFile string
 	AssertionIssuer  string
 	UpstreamTokens   []UpstreamToken
+}
+
+// OwnHeaders are the names of the headers that the operator made: of identity.claims and upstream-tokens. Nobody else writes them (S-24).
+func (i Identity) OwnHeaders() []string {
+	var names []string
+	for name := range i.Claims {
+		names = append(names, name)
+	}
+	for _, token := range i.UpstreamTokens {
+		names = append(names, token.Header)
+	}
+	return names
 }
 
 // UpstreamToken is a token for a downstream API, handed to the app as a request header.

@@ -45,6 +45,11 @@ func (c *Config) availableInbound() []string {
 	return out
 }
 
+// UserTokenProviders are the names of those whose tokens can say which user of this app somebody acts for.
+func (c *Config) UserTokenProviders() []string {
+	return slices.DeleteFunc(builtInProviders(), func(name string) bool { return name == maskinporten || c.whyNotInbound(name) != "" })
+}
+
 func builtInProviders() []string { return []string{entraID, tokenX, maskinporten, idPorten, openID} }
 
 // whyNotInbound says what keeps a built-in provider from vouching for callers; empty if nothing does.

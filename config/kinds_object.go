@@ -12,7 +12,8 @@ import (
 )
 
 // objectsKind reads a list of objects: a YAML sequence of mappings whose keys are the struct's yaml tags. Flags and environment hold the
-// same as YAML text. Unknown, missing and doubled keys are errors, and errors give lines, never values.
+// same as YAML text. Unknown and doubled keys are errors, and errors give lines, never values. Keys that are missing have what the type's
+// setDefaults says.
 func objectsKind[T any]() kind[[]T] {
 	read := func(n *yaml.Node) ([]T, error) {
 		if n.Kind != yaml.SequenceNode {
@@ -20,6 +21,9 @@ func objectsKind[T any]() kind[[]T] {
 		}
 		out := make([]T, len(n.Content))
 		for i, member := range n.Content {
+			if entry, ok := any(&out[i]).(interface{ setDefaults() }); ok {
+				entry.setDefaults()
+			}
 			if err := readObject(member, reflect.ValueOf(&out[i]).Elem()); err != nil {
 				return nil, fmt.Errorf("entry %d %w", i+1, err)
 			}

@@ -23,11 +23,12 @@ func (t *table) tokenOptions(c *Config) {
 		"Listener of the token API (Texas' API): `host:port` or `unix:/path`. It is on when a provider of the platform is enabled.").
 		defaults("`BIND_ADDRESS`, else `127.0.0.1:3000` as a Texas, else `127.0.0.1:3002`").
 		platform("BIND_ADDRESS").onlyWhile((*Config).TokenAPIEnabled)
-	t.toggle(&k.AllowRemote, "token.allow-remote", false, "Accept another address than loopback there, and answer other peers.")
+	t.toggle(&k.AllowRemote, "token.allow-remote", false, "Accept another address than loopback for the token API and the egress proxy, and answer other peers.")
 	t.path(&k.SecretFile, "token.secret-file", "File with a secret that calls must carry as bearer token.")
 	t.texts(&k.AllowedHosts, "token.allowed-hosts", "Values of `Host` that are accepted beside addresses, `localhost` and names without a dot.")
 	t.address(&c.Egress.BindAddress, "egress.bind-address", "127.0.0.1:3003",
 		"Listener of the egress proxy: `host:port` or `unix:/path`. It is on when it has routes.")
 	bind(t, &c.Egress.Routes, "egress.routes", nil, objectsKind[EgressRoute](),
-		"APIs that the app calls: `{name, url, provider, target, as, open, cookies, h2c, timeout}`.")
+		"APIs that the app calls: `{name, url, provider, target, as, open, cookies, h2c, timeout}`. `as` is `user` unless `app` or `auto` is given, "+
+			"`timeout` (to the response headers) is `30s`.")
 }

@@ -70,5 +70,6 @@ func (t *table) identityOptions(c *Config) {
 		"Private JWK or JWK set that signs it; read anew when it changes. Without it a key is made at each start.")
 	t.text(&i.AssertionIssuer, "identity.assertion-issuer", "", "`iss` of the statement.").defaults("the first ingress")
 	bind(t, &i.UpstreamTokens, "upstream-tokens", nil, objectsKind[UpstreamToken](),
-		"Tokens for downstream APIs on behalf of the user, each as a header for the app: `{header, provider, target, required, paths}`.")
+		"Tokens for downstream APIs on behalf of the user, each as a header for the app: `{header, provider, target, required, paths}`. "+
+			"`paths` are globs; without any, every request of a user gets it.")
 }

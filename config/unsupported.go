@@ -10,8 +10,6 @@ func unsupported() []struct {
 		option string
 		asked  func(*Config) bool
 	}{
-		{"upstream-tokens", func(c *Config) bool { return len(c.Identity.UpstreamTokens) > 0 }},
-		{"egress.routes", func(c *Config) bool { return len(c.Egress.Routes) > 0 }},
 		{"sso.enabled", func(c *Config) bool { return c.SSO.Enabled }},
 		{"session.forward-auth", func(c *Config) bool { return c.Session.ForwardAuth }},
 		{"forward-auth.bind-address", func(c *Config) bool { return c.ForwardAuth.BindAddress != "" }},
@@ -26,17 +24,6 @@ func (l *loader) refuseUnsupported() {
 	for _, u := range unsupported() {
 		if u.asked(l.c) {
 			l.problem(u.option, "not in this version of postern")
-		}
-	}
-	for _, p := range l.providers {
-		if !p.provider.Enabled {
-			continue
-		}
-		const noTokenAPI = "the token API is not in this version of postern"
-		if l.c.TexasOnly() {
-			l.problem(p.enabled, noTokenAPI)
-		} else {
-			l.warn(p.enabled, noTokenAPI)
 		}
 	}
 	// What does no harm by being absent is a warning.

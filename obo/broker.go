@@ -2,16 +2,47 @@ package obo
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"runtime/debug"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/singleflight"
 
 	"postern/oidc"
 )
 
+// Provider is one at which the app is a client.
+type Provider struct {
+	Name        string              // as requests name it
+	Endpoint    *oidc.TokenEndpoint // nil: known, and never asked for tokens
+	Credentials oidc.Credentials    // Maskinporten: whose key signs the grant itself
+	Deps        oidc.Deps           // of that signature
+}
+
+// Config is how the broker behaves. The zero value works.
+type Config struct {
+	CacheBytes int64                 // bound of all tokens together; 0 means a default
+	MaxRetries *int                  // attempts after the first; nil means three
+	Revoked    func(raw string) bool // whether a user token was ended by a logout (S-09); nil: none is
+}
+
+// Deps are what the broker needs from outside. The zero value works.
+type Deps struct {
+	Log        *slog.Logger          // nil: silent
+	Registerer prometheus.Registerer // nil: metrics are not registered
+	Now        func() time.Time      // nil: time.Now
+	Jitter     func() float64        // in [0, 1), safe for concurrent use; nil: random
+}
+
 // Token is a token for the next hop.
 type Token struct {
-	Access oidc.Token
-	Expiry time.Time // its own end, or that of the user token that bought it, whichever comes first
-	Cached bool
+	Access    oidc.Token
+	ExpiresIn int64 // whole seconds until its own end or that of the user token that bought it, whichever comes first
+	Cached    bool
 }
 
 // use is what a token is for: two that differ in it are never the same.
@@ -22,11 +53,172 @@ const (
 	onBehalf use = 'u' // of a user
 )
 
+const (
+	callDeadline = 5 * time.Second // of all attempts together
+	patience     = time.Second     // how long somebody waits for a new token who could have the old one
+)
+
 // Broker gets tokens at the providers of the app. It may be used by any number of goroutines.
-type Broker struct{}
+type Broker struct {
+	cfg      Config
+	deps     Deps
+	sources  map[string]*source
+	cache    *cache
+	refusals *refusals
+	flights  singleflight.Group
+	metrics  *metrics
+}
+
+// NewBroker does no I/O; an error means that the configuration cannot work.
+func NewBroker(providers []Provider, cfg Config, d Deps) (*Broker, error) {
+	if d.Log == nil {
+		d.Log = slog.New(slog.DiscardHandler)
+	}
+	if d.Now == nil {
+		d.Now = time.Now
+	}
+	if d.Jitter == nil {
+		d.Jitter = rand.Float64
+	}
+	b := &Broker{cfg: cfg, deps: d, sources: map[string]*source{}, cache: newCache(cfg.CacheBytes, d.Now), refusals: newRefusals(d.Now)}
+	for _, p := range providers {
+		s, err := newSource(p, d.Now)
+		if err != nil {
+			return nil, fmt.Errorf("get tokens of %s: %w", p.Name, err)
+		}
+		b.sources[p.Name] = s
+	}
+	b.metrics = newMetrics(d.Registerer, b.cache)
+	return b, nil
+}
 
 // Machine gets a token of the app's own.
-func (b *Broker) Machine(ctx context.Context, r Request) (Token, error) { panic("not yet") }
+func (b *Broker) Machine(ctx context.Context, r Request) (Token, error) {
+	return b.get(ctx, machine, r)
+}
 
-// Exchange gets a token on behalf of the user whose token is given.
-func (b *Broker) Exchange(ctx context.Context, r Request) (Token, error) { panic("not yet") }
+// Exchange gets a token on behalf of the user whose token is given. It does not look at that token but for its end: the provider does.
+func (b *Broker) Exchange(ctx context.Context, r Request) (Token, error) {
+	if b.cfg.Revoked != nil && b.cfg.Revoked(r.UserToken) {
+		return Token{}, &oidc.InvalidTokenError{Reason: "its session has been ended by a logout"}
+	}
+	return b.get(ctx, onBehalf, r)
+}
+
+// get is the way of every request: check, cache, flight, grant, store.
+func (b *Broker) get(ctx context.Context, use use, r Request) (Token, error) {
+	s, grant, err := b.source(use, r.Provider)
+	if err != nil {
+		return Token{}, err
+	}
+	r = r.normalized()
+	k, now := keyOf(use, r), b.deps.Now()
+	var kept *entry
+	if r.SkipCache {
+		b.cache.drop(k)
+	} else if kept = b.cache.get(k); kept != nil && kept.fresh(now) {
+		if use == machine && kept.renewNow(now) {
+			b.flights.DoChan(string(k[:]), b.flight(ctx, s, grant, use, r, k))
+		}
+		b.metrics.count(r.Provider, use, outcomeHit)
+		return kept.token(now), nil
+	} else if known := b.refusals.recall(k, r.RefusalAge, now); known != nil {
+		b.metrics.count(r.Provider, use, outcomeRefused)
+		return Token{}, known
+	}
+	made, err := b.await(ctx, kept, k, b.flight(ctx, s, grant, use, r, k))
+	if _, inTrouble := errors.AsType[*oidc.TroubleError](err); inTrouble && kept != nil {
+		if now = b.deps.Now(); kept.lasts(now) {
+			made, err = kept.token(now), nil
+		}
+	}
+	b.metrics.outcome(r.Provider, use, made, err)
+	return made, err
+}
+
+// source finds who can be asked, and how.
+func (b *Broker) source(use use, provider string) (*source, grant, error) {
+	s := b.sources[provider]
+	if s == nil {
+		return nil, nil, &UnsupportedError{provider, "is not enabled"}
+	}
+	grant, what := s.machine, "token requests"
+	if use == onBehalf {
+		grant, what = s.exchange, "token exchange"
+	}
+	if grant == nil {
+		return nil, nil, &UnsupportedError{provider, "does not support " + what}
+	}
+	return s, grant, nil
+}
+
+// await joins the flight for a key, or begins it. Whoever leaves cancels nobody else's. Who could have an old token that lives does not
+// wait for long.
+func (b *Broker) await(ctx context.Context, kept *entry, k key, fly func() (any, error)) (Token, error) {
+	landed := b.flights.DoChan(string(k[:]), fly)
+	var enough <-chan time.Time
+	if kept != nil {
+		timer := time.NewTimer(patience)
+		defer timer.Stop()
+		enough = timer.C
+	}
+	for {
+		select {
+		case result := <-landed:
+			made, _ := result.Val.(Token)
+			return made, result.Err
+		case <-ctx.Done():
+			return Token{}, context.Cause(ctx)
+		case <-enough:
+			if now := b.deps.Now(); kept.lasts(now) {
+				return kept.token(now), nil
+			}
+			enough = nil
+		}
+	}
+}
+
+// flight is one purchase for everybody who waits for it, so it must not end with the request that happened to come first.
+func (b *Broker) flight(ctx context.Context, s *source, grant grant, use use, r Request, k key) func() (any, error) {
+	return func() (made any, err error) {
+		defer func() {
+			if panicked := recover(); panicked != nil { // the library would end the process
+				b.deps.Log.Error("panic", "where", "token flight", "stack", string(debug.Stack()))
+				made, err = Token{}, fmt.Errorf("get token: panic of type %T", panicked)
+			}
+		}()
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callDeadline)
+		defer cancel()
+		return b.buy(ctx, s, grant, use, r, k)
+	}
+}
+
+// buy asks the provider, and keeps what it says.
+func (b *Broker) buy(ctx context.Context, s *source, grant grant, use use, r Request, k key) (Token, error) {
+	answer, err := b.ask(ctx, s, use, grant(r))
+	if refusal, ok := errors.AsType[*oidc.RefusalError](err); ok {
+		b.refusals.remember(k, refusal)
+	}
+	if err != nil {
+		return Token{}, err
+	}
+	now := b.deps.Now()
+	e := newEntry(answer, now)
+	if use == onBehalf {
+		if e.userEnd = oidc.UnverifiedExpiry(r.UserToken); !e.userEnd.IsZero() && !now.Before(e.userEnd) {
+			return Token{}, errUserTokenEnded(s.name)
+		}
+	}
+	b.cache.keep(k, e)
+	made := e.token(now)
+	made.Cached = false
+	return made, nil
+}
+
+// errUserTokenEnded: the provider's clock, or its leeway, was kinder than ours. What an ended token buys is not handed out.
+func errUserTokenEnded(provider string) error {
+	return &oidc.RefusalError{
+		Provider: provider, Op: "exchange token", Status: 400, Code: "invalid_grant",
+		Description: "the user token has expired", Words: "The user token has expired.",
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 const (
@@ -65,4 +66,26 @@ func parseJWT(raw string) (compactJWT, error) {
 		return none, fmt.Errorf("its claims: it %w", err)
 	}
 	return jwt, nil
+}
+
+// UnverifiedExpiry is "exp" of a token that nobody has verified, for those who keep something no longer than it lives; zero if it has none
+// that can be read.
+func UnverifiedExpiry(raw string) time.Time {
+	parts := strings.Split(raw[:min(len(raw), maxToken)], ".")
+	if len(parts) != 3 {
+		return time.Time{}
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil {
+		return time.Time{}
+	}
+	m, err := readObject(payload)
+	if err != nil {
+		return time.Time{}
+	}
+	at, present, err := m.seconds("exp")
+	if err != nil || !present {
+		return time.Time{}
+	}
+	return time.Unix(at, 0)
 }

@@ -23,6 +23,8 @@ const (
 	maxCodes    = 32
 )
 
+var errNoLifetime = errors.New("the answer has no positive expires_in")
+
 // TokenEndpoint sends grants of one client to one provider. It is small and our own because golang.org/x/oauth2 cannot put assertions on
 // a refresh, and may send the same code twice to find out how to authenticate.
 type TokenEndpoint struct {
@@ -39,6 +41,7 @@ func NewTokenEndpoint(p *Provider, auth Authenticator, d Deps) *TokenEndpoint {
 // TokenResponse is a successful answer (RFC 6749 §5.1).
 type TokenResponse struct {
 	Tokens
+	ExpiresIn       time.Duration // of the access token, as the provider says
 	Scope           string
 	IssuedTokenType string // RFC 8693 §2.2.1
 }
@@ -53,12 +56,15 @@ func (e *TokenEndpoint) With(auth Authenticator) *TokenEndpoint {
 func (e *TokenEndpoint) Grant(ctx context.Context, op string, form url.Values) (TokenResponse, error) {
 	answer, err := e.Attempt(ctx, op, form)
 	if t := (*TroubleError)(nil); errors.As(err, &t) && t.again && pause(ctx, unsentPause) {
-		return e.Attempt(ctx, op, form)
+		answer, err = e.Attempt(ctx, op, form)
+	}
+	if err == nil && answer.ExpiresIn == 0 { // nobody could refresh it in time
+		return TokenResponse{}, e.trouble(op, errNoLifetime)
 	}
 	return answer, err
 }
 
-// Attempt sends one grant exactly once, with a fresh credential.
+// Attempt sends one grant exactly once, with a fresh credential. The token may have no life left.
 func (e *TokenEndpoint) Attempt(ctx context.Context, op string, form url.Values) (TokenResponse, error) {
 	md, err := e.provider.Metadata(ctx)
 	if err != nil {
@@ -248,7 +254,7 @@ func readTokenResponse(body []byte, now time.Time) (TokenResponse, error) {
 			Access: NewToken(got.access), Refresh: NewToken(got.refresh), ID: NewToken(got.id),
 			Expiry: now.Add(lifetime),
 		},
-		Scope: got.scope, IssuedTokenType: got.issued,
+		ExpiresIn: lifetime, Scope: got.scope, IssuedTokenType: got.issued,
 	}, nil
 }
 
@@ -258,8 +264,8 @@ func readLifetime(raw json.RawMessage) (time.Duration, error) {
 		text = text[1 : len(text)-1]
 	}
 	seconds, err := strconv.ParseFloat(text, 64)
-	if err != nil || !(seconds >= 1) { // written so that NaN is refused too
-		return 0, errors.New("the answer has no positive expires_in")
+	if err != nil || !(seconds >= 0) { // written so that NaN is refused too
+		return 0, errNoLifetime
 	}
 	return time.Duration(min(seconds, maxLifetime.Seconds())) * time.Second, nil
 }

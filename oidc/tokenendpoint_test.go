@@ -33,7 +33,6 @@ func TestTokenAnswerIsHeldToTheRFC(t *testing.T) {
 		"members that nobody knows":    {`{"access_token":"a","token_type":"Bearer","expires_in":60,"x":{"y":[1]}}`, time.Minute},
 		"no expiry":                    {`{"access_token":"a","token_type":"Bearer"}`, 0},
 		"expiry null":                  {`{"access_token":"a","token_type":"Bearer","expires_in":null}`, 0},
-		"expiry zero":                  {`{"access_token":"a","token_type":"Bearer","expires_in":0}`, 0},
 		"expiry negative":              {`{"access_token":"a","token_type":"Bearer","expires_in":-60}`, 0},
 		"expiry no number":             {`{"access_token":"a","token_type":"Bearer","expires_in":"NaN"}`, 0},
 		"expiry an object":             {`{"access_token":"a","token_type":"Bearer","expires_in":{}}`, 0},
@@ -64,6 +63,65 @@ func TestTokenAnswerIsHeldToTheRFC(t *testing.T) {
 		}
 		if err != nil || !got.Expiry.Equal(now.Add(tc.trust)) || got.Access.Raw() != "a" {
 			t.Errorf("%s: %v, %v", name, got.Expiry, err)
+		}
+	}
+}
+
+// An app may still want a token that ends at once; a session could not be kept with it.
+func TestATokenWithoutLifeIsOneForAppsOnly(t *testing.T) {
+	t.Parallel()
+	p := newIDP(t)
+	w := newWorld(t, p)
+	p.set(func() {
+		p.intercept = func(rw http.ResponseWriter, _ *http.Request) bool {
+			_, _ = rw.Write([]byte(`{"access_token":"a","token_type":"Bearer","expires_in":0}`))
+			return true
+		}
+	})
+	answer, err := w.client.endpoint.Attempt(t.Context(), "get token", url.Values{})
+	if err != nil || answer.Access.Raw() != "a" || answer.ExpiresIn != 0 {
+		t.Errorf("attempt: %v, %v", answer.ExpiresIn, err)
+	}
+	if _, err := w.login(AuthorizationRequest{}); !errors.Is(err, errNoLifetime) {
+		t.Errorf("login: %v", err)
+	}
+}
+
+// What an app is told of its own request is more than what a log may hold.
+func TestRefusalKeepsTheProvidersOwnWordsForTheApp(t *testing.T) {
+	t.Parallel()
+	long := "AADSTS50105: person 01017012345\\r\\n" + strings.Repeat("x", 400)
+	for name, tc := range map[string]struct {
+		status        int
+		body          string
+		trouble       bool
+		codes, phrase string
+	}{
+		"refusal": {400, `{"error":"invalid_grant","error_description":"` + long + `","error_codes":[50105],"suberror":"s","correlation_id":"c"}`, false, "[50105]", "01017012345"},
+		"trouble": {503, `{"error":"temporarily_unavailable","error_description":"AADSTS90033","error_codes":[90033]}`, true, "[90033]", "AADSTS90033"},
+		"codes of another type":   {400, `{"error":"invalid_grant","error_description":"d","error_codes":["50105"]}`, false, "", "d"},
+		"our secret in the words": {400, `{"error":"invalid_client","error_description":"bad ` + testSecret + `"}`, false, "", "bad [redacted]"},
+	} {
+		p := newIDP(t)
+		w := newWorld(t, p)
+		p.set(func() {
+			p.intercept = func(rw http.ResponseWriter, _ *http.Request) bool {
+				rw.WriteHeader(tc.status)
+				_, _ = rw.Write([]byte(tc.body))
+				return true
+			}
+		})
+		_, err := w.client.endpoint.Attempt(t.Context(), "get token", url.Values{})
+		refusal, _ := errors.AsType[*RefusalError](err)
+		if trouble, ok := errors.AsType[*TroubleError](err); ok == tc.trouble && ok {
+			refusal = trouble.Answer
+		}
+		if refusal == nil || string(refusal.ErrorCodes) != tc.codes || !strings.Contains(refusal.Words, tc.phrase) {
+			t.Errorf("%s: %+v, %v", name, refusal, err)
+			continue
+		}
+		if strings.Contains(err.Error(), "01017012345") || len(err.Error()) > 500 {
+			t.Errorf("%s: the error is no line for a log: %v", name, err)
 		}
 	}
 }

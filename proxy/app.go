@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"postern/oidc"
+	"postern/proxy/forward"
 	"postern/proxy/pages"
 	"postern/proxy/policy"
 	"postern/session"
@@ -32,7 +33,7 @@ type caller struct {
 
 // serveApp decides on a request for the app and forwards it: the path in all its readings, the caller, what the caller may, the headers.
 func (h *Handler) serveApp(v *visit, r *http.Request) error {
-	path, err := policy.Read(rawPath(r))
+	path, err := policy.Read(forward.RawPath(r))
 	if err != nil {
 		return badRequest("ambiguous_path", "The path cannot be read in a bounded number of ways.")
 	}
@@ -46,7 +47,7 @@ func (h *Handler) serveApp(v *visit, r *http.Request) error {
 	p := &v.passage
 	*p = passage{
 		h: h, visit: v, request: r,
-		in: h.ingresses.match(r.Host, h.forwardedHost(r), rawPath(r)), policy: h.policy(), ignored: h.ignored.MatchPath(path),
+		in: h.ingresses.match(r.Host, h.forwardedHost(r), forward.RawPath(r)), policy: h.policy(), ignored: h.ignored.MatchPath(path),
 		keep: h.bearer == nil,
 	}
 	p.route = p.policy.Route(policy.Request{Path: path, Method: r.Method})
@@ -110,7 +111,7 @@ func (h *Handler) establishSession(r *http.Request, p *passage) error {
 // use reads the session. An upgrade neither refreshes it nor keeps it alive (S-30, contract 3.3): where its token has expired, the next plain
 // request renews it, and the person is not nobody meanwhile.
 func (h *Handler) use(r *http.Request, value string) (*session.Session, error) {
-	if !isUpgrade(r) {
+	if !forward.IsUpgrade(r) {
 		return h.sessions.Use(r.Context(), value, true)
 	}
 	s, err := h.sessions.Get(r.Context(), value)
@@ -131,12 +132,12 @@ func (h *Handler) forward(v *visit, r *http.Request, p *passage) error {
 	if err := h.attest(v, r, p); err != nil {
 		return err
 	}
-	h.upstream.serve(v, r, outgoing{errand: p, cookieCaller: p.who.session != nil})
+	h.upstream.Serve(v, r, forward.Outgoing{Errand: p})
 	return nil
 }
 
-// prepare implements [errand].
-func (p *passage) prepare(out, in *http.Request) {
+// Prepare implements [forward.Errand].
+func (p *passage) Prepare(out, in *http.Request) {
 	p.h.cleanHeaders(p.visit, out, in)
 	switch {
 	case p.who.identity != nil:
@@ -146,9 +147,10 @@ func (p *passage) prepare(out, in *http.Request) {
 	}
 }
 
-// answered implements [errand].
-func (p *passage) answered(res *http.Response) {
+// Answered implements [forward.Errand].
+func (p *passage) Answered(res *http.Response) {
 	if p.who.session != nil {
+		keepPrivate(res.Header)
 		p.h.noteSentBack(p.request, p.in, res)
 	}
 }
@@ -156,13 +158,13 @@ func (p *passage) answered(res *http.Response) {
 // cleanHeaders removes what a client may not say, and what is not the app's business.
 func (h *Handler) cleanHeaders(v *visit, out, in *http.Request) {
 	h.forwarding.apply(out, in)
-	h.managed.strip(out.Header)
+	h.managed.Strip(out.Header)
 	if h.routing != nil {
-		h.routing.strip(out.Header)
+		h.routing.Strip(out.Header)
 	}
 	stripOwnCookies(out.Header, h.ownCookie)
 	v.ids[0] = v.id
-	out.Header[headerRequestID] = v.ids[:]
+	out.Header[forward.HeaderRequestID] = v.ids[:]
 }
 
 // introduce tells the app who is calling. The bearer of a token has brought the Authorization that the app gets.
@@ -202,12 +204,12 @@ func (h *Handler) audience(p *policy.Policy) string {
 }
 
 // appFailed answers for an app that did not.
-func (h *Handler) appFailed(w http.ResponseWriter, r *http.Request, err upstreamError) {
+func (h *Handler) appFailed(w http.ResponseWriter, r *http.Request, err forward.Error) {
 	v := w.(*visit)
 	f := &failure{
-		status: err.status, code: "app_unreachable", page: pages.AppUnreachable, description: "The app does not answer.", err: err,
+		status: err.Status, code: "app_unreachable", page: pages.AppUnreachable, description: "The app does not answer.", err: err,
 	}
-	switch err.status {
+	switch err.Status {
 	case http.StatusGatewayTimeout:
 		f.code, f.page, f.description = "app_timeout", pages.AppTimeout, "The app did not answer in time."
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge:

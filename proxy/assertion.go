@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"postern/oidc"
+	"postern/proxy/forward"
 )
 
 const (
@@ -55,7 +56,7 @@ func (a *assertions) sign(id *oidc.Identity, audience string, r *http.Request) (
 		return "", fmt.Errorf("read random bytes: %w", err)
 	}
 	now := a.now().Unix()
-	target := sha256.Sum256([]byte(rawTarget(r)))
+	target := sha256.Sum256([]byte(forward.RawTarget(r)))
 	statement := assertion{
 		Issuer: a.issuer, Audience: audience,
 		IssuedAt: now, Expiry: now + int64(assertionLifetime/time.Second), ID: base64.RawURLEncoding.EncodeToString(random[:]),

@@ -5,26 +5,27 @@ import (
 	"net/http"
 
 	"postern/oidc"
+	"postern/proxy/forward"
 	"postern/proxy/pages"
 )
 
 // establishBearer finds the bearer of a token (RFC 6750 §2.1). settled says that the answer is final: a token wins over a cookie, and a bad
 // one never falls back to it. On a public path a bad one is as good as none, and does not reach the app.
 func (h *Handler) establishBearer(v *visit, r *http.Request, p *passage) (settled bool, err error) {
-	sent := readCredential(r.Header, h.cfg.Front.AuthorizationSchemes)
-	switch sent.kind {
-	case credentialNone:
-		if tokenInQuery(r.URL.RawQuery) && !h.sendsSession(r, p.in) && !h.lenient(v, p, "invalid_request") {
+	sent := forward.ReadCredential(r.Header, h.cfg.Front.AuthorizationSchemes)
+	switch sent.Kind {
+	case forward.NoCredential:
+		if forward.TokenInQuery(r.URL.RawQuery) && !h.sendsSession(r, p.in) && !h.lenient(v, p, "invalid_request") {
 			return true, h.malformedToken(p.in)
 		}
 		return false, nil
-	case credentialPassthrough:
+	case forward.Passthrough:
 		p.keep = true
 		return false, nil
-	case credentialBearer:
-		id, err := h.bearer.Verify(r.Context(), sent.token)
+	case forward.BearerToken:
+		id, err := h.bearer.Verify(r.Context(), sent.Token)
 		if err == nil {
-			p.who = caller{identity: id, token: sent.token}
+			p.who = caller{identity: id, token: sent.Token}
 			return true, nil
 		}
 		return true, h.bearBadToken(v, p, h.tokenRefusal(p.in, err))
@@ -36,7 +37,7 @@ func (h *Handler) establishBearer(v *visit, r *http.Request, p *passage) (settle
 // bearBadToken lets pass what must not be refused: on public paths, and in report mode unless the operator asked for validation by name (S-15).
 func (h *Handler) bearBadToken(v *visit, p *passage, f *failure) error {
 	switch {
-	case f.status == statusClientGone:
+	case f.status == forward.StatusClientGone:
 		return f
 	case p.route.Public():
 		p.keep = h.reportOnly && !h.cfg.BearerExplicit

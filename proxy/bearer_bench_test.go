@@ -12,6 +12,7 @@ import (
 	"postern/config"
 	"postern/oidc"
 	"postern/oidc/devidp"
+	"postern/proxy/forward"
 	"postern/proxy/policy"
 )
 
@@ -85,7 +86,7 @@ func BenchmarkBearerDecision(b *testing.B) {
 	v := &visit{}
 	b.ReportAllocs()
 	for b.Loop() {
-		path, err := policy.Read(rawPath(r))
+		path, err := policy.Read(forward.RawPath(r))
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -161,3 +161,14 @@ func BenchmarkStripOwnCookies(b *testing.B) {
 		stripOwnCookies(h, ownForTest)
 	}
 }
+
+func ownForTest(name string) bool { return strings.HasPrefix(name, "own.") }
+
+func TestS55OnlyTheAppMayLetCachesKeepItsAnswer(t *testing.T) {
+	t.Parallel()
+	for want, said := range map[string]http.Header{"private": {}, "max-age=60": {"Cache-Control": {"max-age=60"}}} {
+		if keepPrivate(said); said.Get("Cache-Control") != want {
+			t.Errorf("%q; want %q", said.Get("Cache-Control"), want)
+		}
+	}
+}

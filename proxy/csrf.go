@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"postern/proxy/forward"
 )
 
 // crossSite refuses requests that another site made a browser send with the session cookie (S-17). Apps behind Postern see a bearer token
@@ -43,7 +45,7 @@ func canonicalOrigin(origin string) string {
 
 // refuses decides on a request whose caller is known by the cookie. Callers with a bearer token are not asked.
 func (c *crossSite) refuses(r *http.Request) bool {
-	if c.off || safe(r.Method) && !asksForUpgrade(r) {
+	if c.off || safe(r.Method) && !forward.AsksForUpgrade(r) {
 		return false
 	}
 	origins := r.Header["Origin"]

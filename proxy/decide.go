@@ -5,6 +5,7 @@ import (
 	"net/url"
 
 	"postern/oidc"
+	"postern/proxy/forward"
 	"postern/proxy/pages"
 	"postern/proxy/policy"
 )
@@ -63,7 +64,7 @@ func (h *Handler) refuse(r *http.Request, p *passage, d policy.Decision) *failur
 	if p.who.session == nil {
 		return f
 	}
-	target := rawTarget(r)
+	target := forward.RawTarget(r)
 	if !isNavigation(r) {
 		target = h.refererTarget(r, p.in)
 	}
@@ -104,7 +105,7 @@ func (h *Handler) unauthenticated(r *http.Request, p *passage) *failure {
 		return f
 	}
 	if isNavigation(r) {
-		login := loginURL(p.in, rawTarget(r))
+		login := loginURL(p.in, forward.RawTarget(r))
 		if h.cfg.Front.AutoLogin && !p.ignored {
 			f.status, f.redirect, f.header = http.StatusFound, login, nil
 			return f

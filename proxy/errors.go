@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"postern/oidc"
+	"postern/proxy/forward"
 	"postern/proxy/pages"
 	"postern/session"
 )
@@ -111,7 +112,7 @@ func classify(err error) *failure {
 		return providerTrouble(err)
 	}
 	if errors.Is(err, context.Canceled) {
-		return &failure{status: statusClientGone, code: "client_gone", page: pages.Internal, err: err}
+		return &failure{status: forward.StatusClientGone, code: "client_gone", page: pages.Internal, err: err}
 	}
 	return &failure{
 		status: http.StatusInternalServerError, code: "internal_error", page: pages.Internal,
@@ -119,17 +120,14 @@ func classify(err error) *failure {
 	}
 }
 
-// statusClientGone is nginx's 499: nobody is left to read an answer, the log still wants one.
-const statusClientGone = 499
-
 // answer writes a failure: a page to a browser that navigates, JSON to a program.
 func (h *Handler) answer(v *visit, r *http.Request, f *failure) {
 	v.reason, v.err = cmp.Or(f.reason, f.code), f.err
-	if v.wrote {
+	if v.Wrote {
 		panic(http.ErrAbortHandler) // the head is on its way: cutting the connection is all that is left to say
 	}
-	if f.status == statusClientGone || r.Context().Err() != nil {
-		v.status, v.reason = statusClientGone, "client_gone"
+	if f.status == forward.StatusClientGone || r.Context().Err() != nil {
+		v.Status, v.reason = forward.StatusClientGone, "client_gone"
 		panic(http.ErrAbortHandler) // returning would make net/http say 200 to whoever still listens
 	}
 	header := v.Header()
@@ -142,7 +140,7 @@ func (h *Handler) answer(v *visit, r *http.Request, f *failure) {
 	if header.Get("Cache-Control") == "" {
 		header.Set("Cache-Control", "no-store")
 	}
-	header.Set(headerRequestID, v.id)
+	header.Set(forward.HeaderRequestID, v.id)
 	if f.retryAfter > 0 {
 		header.Set("Retry-After", strconv.Itoa(seconds(f.retryAfter)))
 	}
@@ -167,7 +165,7 @@ func (h *Handler) answer(v *visit, r *http.Request, f *failure) {
 // waysOn are the links of a page: what the failure says, else "try again" (this very address) and the front page.
 func (h *Handler) waysOn(r *http.Request, f *failure) (primary, secondary *pages.Link) {
 	front := "/"
-	if in := h.ingresses.match(r.Host, h.forwardedHost(r), rawPath(r)); in != nil {
+	if in := h.ingresses.match(r.Host, h.forwardedHost(r), forward.RawPath(r)); in != nil {
 		front = in.root()
 	}
 	primary, secondary = f.primary, f.secondary

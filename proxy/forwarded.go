@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"postern/config"
+	"postern/proxy/forward"
 )
 
 // forwarding decides what the app hears about the hops before Postern (S-13). It is a convenience for links and logs, and never an input
@@ -12,8 +13,8 @@ import (
 type forwarding struct {
 	transparent bool // with neither policy, require-auth nor trusted-proxies: as wonderwall
 	trusted     []netip.Prefix
-	family      *managed // Forwarded and everything that begins with X-Forwarded-
-	pass        []string // canonical names that a trusted peer may set
+	family      *forward.Names // Forwarded and everything that begins with X-Forwarded-
+	pass        []string       // canonical names that a trusted peer may set
 }
 
 // reverseProxyRemoves are the headers that httputil.ReverseProxy takes away before Rewrite.
@@ -23,14 +24,14 @@ var reverseProxyRemoves = [...]string{"Forwarded", "X-Forwarded-For", "X-Forward
 func newForwarding(cfg config.Front, protected bool) *forwarding {
 	f := &forwarding{
 		transparent: !protected && !cfg.TrustedProxiesSet,
-		family:      newNames([]string{"xforwarded"}, []string{"forwarded"}),
+		family:      forward.NewForwarded(),
 		pass:        append(reverseProxyRemoves[:len(reverseProxyRemoves):len(reverseProxyRemoves)], "X-Forwarded-Port", "X-Forwarded-Prefix"),
 	}
 	for _, prefix := range cfg.TrustedProxies {
 		f.trusted = append(f.trusted, unmapPrefix(prefix))
 	}
 	for _, name := range cfg.ForwardHeaders {
-		if name = http.CanonicalHeaderKey(name); f.family.has(name) && newRouting(nil).has(name) {
+		if name = http.CanonicalHeaderKey(name); f.family.Has(name) && forward.NewRouting(nil).Has(name) {
 			f.pass = append(f.pass, name)
 		}
 	}
@@ -76,7 +77,7 @@ func (f *forwarding) apply(out, in *http.Request) {
 		copyHeaders(out.Header, in.Header, reverseProxyRemoves[:])
 		return
 	}
-	f.family.strip(out.Header)
+	f.family.Strip(out.Header)
 	if f.trusts(in.RemoteAddr) {
 		copyHeaders(out.Header, in.Header, f.pass)
 		return

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"postern/config"
+	"postern/proxy/forward"
 )
 
 const (
@@ -33,14 +34,14 @@ func (a *recorder) RoundTrip(r *http.Request) (*http.Response, error) {
 func forwardedBy(t testing.TB, f *forwarding, peer, host, block string) (in *http.Request, out http.Header) {
 	t.Helper()
 	in, err := http.ReadRequest(bufio.NewReader(strings.NewReader("GET /orders HTTP/1.1\r\nHost: " + host + "\r\n" + block + "\r\n")))
-	if err != nil || checkTarget(in) != nil || in.Body != http.NoBody {
+	if err != nil || forward.CheckTarget(in) != nil || in.Body != http.NoBody {
 		return nil, nil
 	}
 	in.RemoteAddr = peer
 	app := new(recorder)
-	u := newUpstream(config.Upstream{Host: "app"}, ownForTest, func(_ http.ResponseWriter, _ *http.Request, err upstreamError) { t.Error(err) })
-	u.transport = app
-	u.serve(httptest.NewRecorder(), in, outgoing{errand: preparing(f.apply)})
+	u := forward.New(forward.Server{Scheme: "http", Host: "app", Transport: app}, func(http.Header) {},
+		func(_ http.ResponseWriter, _ *http.Request, err forward.Error) { t.Error(err) })
+	u.Serve(httptest.NewRecorder(), in, forward.Outgoing{Errand: preparing(f.apply)})
 	return in, app.header
 }
 
@@ -48,7 +49,7 @@ func forwardedBy(t testing.TB, f *forwarding, peer, host, block string) (in *htt
 func forwardedOnly(h http.Header) http.Header {
 	family := http.Header{}
 	for name, values := range h {
-		if folded := foldString(name); folded == "forwarded" || strings.HasPrefix(folded, "xforwarded") {
+		if folded := forward.Fold(name); folded == "forwarded" || strings.HasPrefix(folded, "xforwarded") {
 			family[name] = values
 		}
 	}
@@ -230,3 +231,9 @@ func TestAdvisoryCVE2024_47070LinksComeFromConfiguration(t *testing.T) {
 		}
 	}
 }
+
+// preparing is an errand that only changes headers.
+type preparing func(out, in *http.Request)
+
+func (p preparing) Prepare(out, in *http.Request) { p(out, in) }
+func (preparing) Answered(*http.Response)         {}

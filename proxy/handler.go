@@ -15,6 +15,7 @@ import (
 
 	"postern/config"
 	"postern/oidc"
+	"postern/proxy/forward"
 	"postern/proxy/pages"
 	"postern/proxy/policy"
 	"postern/session"
@@ -67,17 +68,17 @@ type Handler struct {
 	challenge    string   // how every WWW-Authenticate begins (RFC 6750 §3)
 	appName      string   // see audience
 	ignored      *policy.Globs
-	managed      *managed
-	routing      *managed
+	managed      *forward.Names
+	routing      *forward.Names
 	forwarding   *forwarding
 	crossSite    *crossSite
 	sameOrigin   *http.CrossOriginProtection
 	ownCookie    func(name string) bool
 	identity     *identityHeaders
-	upstream     *upstream
+	upstream     *forward.Forwarder
 	pages        *pages.Pages
 	metrics      *metrics
-	ids          *requestIDs
+	ids          *forward.RequestIDs
 	logins       *rate.Limiter
 	policy       func() *policy.Policy
 	bearer       *oidc.Verifier
@@ -120,13 +121,13 @@ func New(cfg Config, d Deps) (*Handler, error) {
 		policy:      d.Policy, bearer: d.Bearer, signer: d.Signer, signerKept: d.SignerKept,
 		ingresses:  newIngresses(cfg.Front.Ingress),
 		ignored:    globs,
-		managed:    newManaged(extraHeaders(cfg.Identity)),
+		managed:    forward.NewManaged(cfg.Identity.OwnHeaders()),
 		sameOrigin: http.NewCrossOriginProtection(),
 		ownCookie:  ownCookies(cfg.Cookie.Prefix),
 		identity:   newIdentityHeaders(cfg.Identity),
 		pages:      rendered,
 		metrics:    newMetrics(d.Registerer),
-		ids:        newRequestIDs(),
+		ids:        forward.NewRequestIDs(),
 		logins:     rate.NewLimiter(rate.Limit(cfg.Front.LoginRate), loginBurst*cfg.Front.LoginRate),
 		client:     d.Client, sessions: d.Sessions, ring: d.Ring,
 	}
@@ -144,7 +145,7 @@ func New(cfg Config, d Deps) (*Handler, error) {
 	h.nameApp()
 	h.forwarding = newForwarding(cfg.Front, h.protected)
 	if h.protected {
-		h.routing = newRouting(cfg.Front.ForwardHeaders)
+		h.routing = forward.NewRouting(cfg.Front.ForwardHeaders)
 	}
 	h.crossSite = newCrossSite(cfg.Front.CSRF, h.ingresses.origins(), cfg.Front.CSRFTrustedOrigins)
 	h.upstream = newUpstream(cfg.Upstream, h.ownCookie, h.appFailed)
@@ -170,20 +171,9 @@ func (h *Handler) nameApp() {
 	}
 }
 
-func extraHeaders(cfg config.Identity) []string {
-	var names []string
-	for name := range cfg.Claims {
-		names = append(names, name)
-	}
-	for _, token := range cfg.UpstreamTokens {
-		names = append(names, token.Header)
-	}
-	return names
-}
-
 // ServeHTTP takes one request through the door: an own endpoint answers it, or the app does.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	v := &visit{ResponseWriter: w, id: h.ids.of(r), started: h.now(), route: routeApp}
+	v := &visit{Answer: forward.Answer{ResponseWriter: w}, id: h.ids.Of(r), started: h.now(), route: routeApp}
 	defer h.end(v, r)
 	if err := h.serve(v, r); err != nil {
 		h.answer(v, r, classify(err))
@@ -191,13 +181,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *Handler) serve(v *visit, r *http.Request) error {
-	if problem := checkTarget(r, h.hosts...); problem != nil {
-		if problem.status == http.StatusMethodNotAllowed {
+	if problem := forward.CheckTarget(r, h.hosts...); problem != nil {
+		if problem.Status == http.StatusMethodNotAllowed {
 			return errMethod("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
 		}
-		f := badRequest(problem.code, problem.text)
-		if h.bearer != nil && problem.code == "invalid_request" { // RFC 6750 §3.1
-			f.header = h.challengeHeader(nil, problem.code, problem.text, "", "")
+		f := badRequest(problem.Code, problem.Text)
+		if h.bearer != nil && problem.Code == "invalid_request" { // RFC 6750 §3.1
+			f.header = h.challengeHeader(nil, problem.Code, problem.Text, "", "")
 		}
 		return f
 	}
@@ -208,7 +198,7 @@ func (h *Handler) serve(v *visit, r *http.Request) error {
 		return h.serveOwn(v, r, rest)
 	}
 	if h.bearer != nil {
-		if in, is := resourcePath(rawPath(r), h.ingresses, r.Host, h.forwardedHost(r)); is {
+		if in, is := resourcePath(forward.RawPath(r), h.ingresses, r.Host, h.forwardedHost(r)); is {
 			return h.resourceMetadata(v, r, in)
 		}
 	}
@@ -222,14 +212,14 @@ func (h *Handler) end(v *visit, r *http.Request) {
 		h.log.LogAttrs(r.Context(), slog.LevelError, "panic", slog.String("request_id", v.id), slog.String("route", v.route),
 			slog.String("stack", string(debug.Stack())))
 		f := classify(fmt.Errorf("panic of type %T", panicked)) // its text may quote the request
-		if panicked = nil; v.wrote {
+		if panicked = nil; v.Wrote {
 			v.reason, panicked = f.code, http.ErrAbortHandler
 		} else {
 			h.answer(v, r, f)
 		}
 	}
-	if v.status == 0 && panicked == nil {
-		v.status = http.StatusOK // net/http writes it for a handler that wrote nothing
+	if v.Status == 0 && panicked == nil {
+		v.Status = http.StatusOK // net/http writes it for a handler that wrote nothing
 	}
 	h.finish(v, r)
 	if panicked != nil {

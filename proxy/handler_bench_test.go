@@ -9,6 +9,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 
 	"postern/config"
 	"postern/oidc"
+	"postern/proxy/forward"
 	"postern/proxy/policy"
 	"postern/session"
 )
@@ -80,9 +82,21 @@ func bareProxy(upstream string, headers http.Header) http.Handler {
 			}
 		},
 		Transport:  &http.Transport{MaxIdleConnsPerHost: 256, DisableCompression: true, DialContext: (&net.Dialer{Timeout: 5 * time.Second}).DialContext},
-		BufferPool: new(buffers),
+		BufferPool: new(pooled),
 	}
 }
+
+// pooled keeps copy buffers as the real proxy does.
+type pooled struct{ sync.Pool }
+
+func (p *pooled) Get() []byte {
+	if kept, ok := p.Pool.Get().(*[32 << 10]byte); ok {
+		return kept[:]
+	}
+	return new([32 << 10]byte)[:]
+}
+
+func (p *pooled) Put(buffer []byte) { p.Pool.Put((*[32 << 10]byte)(buffer)) }
 
 func benchUpstream(b *testing.B) string {
 	b.Helper()
@@ -142,14 +156,14 @@ func BenchmarkDecision(b *testing.B) {
 	r := benchRequest(d.cookie)
 	b.ReportAllocs()
 	for b.Loop() {
-		if checkTarget(r, d.hosts...) != nil {
+		if forward.CheckTarget(r, d.hosts...) != nil {
 			b.Fatal("refused")
 		}
-		path, err := policy.Read(rawPath(r))
+		path, err := policy.Read(forward.RawPath(r))
 		if err != nil {
 			b.Fatal(err)
 		}
-		p := passage{in: d.ingresses.match(r.Host, "", rawPath(r)), policy: d.policy()}
+		p := passage{in: d.ingresses.match(r.Host, "", forward.RawPath(r)), policy: d.policy()}
 		p.route = p.policy.Route(policy.Request{Path: path, Method: r.Method})
 		if err := d.establishSession(r, &p); err != nil || p.who.identity == nil {
 			b.Fatal(err)

@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"postern/proxy/forward"
 )
 
 // ingress is one external address of the app. Every absolute URL that Postern writes starts with one (S-35): never with a Host header.
@@ -114,7 +116,7 @@ func (all ingresses) origins() []string {
 
 // ingressOf is the ingress that a request came in by. There is no login, no session and no cookie on any other host (S-35).
 func (h *Handler) ingressOf(r *http.Request) (*ingress, error) {
-	if in := h.ingresses.match(r.Host, h.forwardedHost(r), rawPath(r)); in != nil {
+	if in := h.ingresses.match(r.Host, h.forwardedHost(r), forward.RawPath(r)); in != nil {
 		return in, nil
 	}
 	return nil, badRequest("unknown_host", "This address is not one that the app is known by (option ingress).")

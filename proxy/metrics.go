@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"postern/proxy/forward"
 	"postern/proxy/policy"
 )
 
@@ -85,7 +86,7 @@ func (m *metrics) decided(d policy.Decision) {
 func (m *metrics) observe(route string, status int, reason string, took time.Duration) {
 	series := m.requests[route]
 	class := status / 100
-	if status == statusClientGone || class < 1 || class > 5 {
+	if status == forward.StatusClientGone || class < 1 || class > 5 {
 		class = 0
 	}
 	series.status[class].Inc()

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"postern/proxy/forward"
 	"postern/proxy/pages"
 )
 
@@ -69,7 +70,7 @@ func allRoutes() []string {
 // came: a spelling that only decodes to ours is the app's. Without login the key set is all that is owned (contract 2), also where there is no
 // ingress: the app asks for it directly.
 func (h *Handler) ownPath(r *http.Request) (rest string, own bool) {
-	path := rawPath(r)
+	path := forward.RawPath(r)
 	if !h.loginOn && h.signer == nil || !strings.Contains(path, ownPrefix) {
 		return "", false
 	}

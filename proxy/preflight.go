@@ -1,6 +1,10 @@
 package proxy
 
-import "net/http"
+import (
+	"net/http"
+
+	"postern/proxy/forward"
+)
 
 // isPreflight says whether a request is a CORS preflight and nothing else (S-40): OPTIONS with Origin and Access-Control-Request-Method, and
 // without a body. Browsers send it without credentials, so that an app that answers it can never be reached as somebody.
@@ -11,7 +15,7 @@ func isPreflight(r *http.Request) bool {
 
 // forwardPreflight sends a preflight to the app without anything that says who is calling.
 func (h *Handler) forwardPreflight(v *visit, r *http.Request) {
-	h.upstream.serve(v, r, outgoing{errand: preflight{h, v}})
+	h.upstream.Serve(v, r, forward.Outgoing{Errand: preflight{h, v}})
 }
 
 type preflight struct {
@@ -19,10 +23,10 @@ type preflight struct {
 	v *visit
 }
 
-func (p preflight) prepare(out, in *http.Request) {
+func (p preflight) Prepare(out, in *http.Request) {
 	p.h.cleanHeaders(p.v, out, in)
 	out.Header.Del("Authorization")
 	out.Header.Del("Cookie")
 }
 
-func (preflight) answered(*http.Response) {}
+func (preflight) Answered(*http.Response) {}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"postern/proxy/forward"
 	"postern/proxy/pages"
 	"postern/session"
 )
@@ -25,7 +26,7 @@ func (h *Handler) sessionRefresh(v *visit, r *http.Request) error {
 func (h *Handler) answerSession(
 	v *visit, r *http.Request, read func(ctx context.Context, cookieValue string) (*session.Session, error),
 ) error {
-	in := h.ingresses.match(r.Host, h.forwardedHost(r), rawPath(r))
+	in := h.ingresses.match(r.Host, h.forwardedHost(r), forward.RawPath(r))
 	if in == nil {
 		return errNoSession(nil)
 	}

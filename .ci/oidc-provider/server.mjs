@@ -11,8 +11,9 @@
 //   askAtLogout   the logout page waits for its button instead of sending itself
 //
 // Usage: node server.mjs PORT
-import { generateKeyPairSync, randomBytes } from 'node:crypto'
-import { Provider } from 'oidc-provider'
+import { createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto'
+import { jwtVerify } from 'jose'
+import { Provider, errors } from 'oidc-provider'
 
 const port = Number(process.argv[2])
 const settings = JSON.parse(process.env.OIDC_PROVIDER)
@@ -69,6 +70,7 @@ const provider = new Provider(settings.issuer, {
     introspection: { enabled: true },
     revocation: { enabled: true },
     backchannelLogout: { enabled: true },
+    clientCredentials: { enabled: true },
     pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: settings.requirePAR === true },
     resourceIndicators: {
       enabled: true,
@@ -94,6 +96,29 @@ const provider = new Provider(settings.issuer, {
   // The library's own fetch refuses loopback addresses, which is all that a test has (back-channel logout, jwks_uri).
   fetch(url, { dispatcher, ...options }) { return globalThis.fetch(url, options) },
 })
+
+// Token exchange (RFC 8693): whoever has a person's access token of this provider gets one for an audience named by the client, and `act` says
+// who that is. It is the provider's own extension point; the library has no exchange.
+const exchange = 'urn:ietf:params:oauth:grant-type:token-exchange'
+const accessTokenType = 'urn:ietf:params:oauth:token-type:access_token'
+provider.registerGrantType(exchange, async (ctx) => {
+  const { client, params } = ctx.oidc
+  const { AccessToken, ResourceServer } = provider
+  if (params.subject_token_type !== accessTokenType) throw new errors.InvalidRequest('subject_token_type is not that of an access token')
+  if (!params.audience) throw new errors.InvalidTarget('audience is missing')
+  let subject
+  try {
+    subject = (await jwtVerify(params.subject_token ?? '', createPublicKey(privateKey), { issuer: settings.issuer, typ: 'at+jwt' })).payload.sub
+  } catch {
+    throw new errors.InvalidGrant('subject_token is not a valid access token of this provider')
+  }
+  const token = new AccessToken({ client, accountId: subject, scope: 'api', gty: 'token_exchange' })
+  token.resourceServer = new ResourceServer(params.audience, { audience: params.audience, scope: 'api', accessTokenFormat: 'jwt', jwt: { sign: { alg: 'RS256' } } })
+  token.extra = { act: { client_id: client.clientId } }
+  ctx.body = {
+    access_token: await token.save(), issued_token_type: accessTokenType, token_type: 'Bearer', expires_in: token.expiration, scope: token.scope,
+  }
+}, ['audience', 'subject_token', 'subject_token_type', 'requested_token_type'])
 
 const loginForm = (uid) => page('Sign in', `<form method="post" action="/interaction/${uid}">
   <label>Login <input id="login" name="login" autofocus required></label>

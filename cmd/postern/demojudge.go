@@ -20,7 +20,7 @@ type demoJudge struct {
 }
 
 func newDemoJudge(s *sidecar) (demoJudge, error) {
-	verifier, err := oidc.NewVerifier(acceptances(&s.cfg, s.inbound), 0, oidc.Deps{})
+	verifier, err := inboundVerifier(&s.cfg, s.trusted, 0, oidc.Deps{})
 	return demoJudge{s.cfg, s.policy.current, verifier}, err
 }
 

@@ -73,7 +73,7 @@ func TestDemoSidecarsAreConfigured(t *testing.T) {
 	if said := printed.String() + errs.String(); said != "" {
 		t.Errorf("it says %s", said)
 	}
-	if got := slices.Sorted(maps.Keys(api.inbound)); !slices.Equal(got, []string{"entra_id", "idporten", "maskinporten", "tokenx"}) {
+	if got := slices.Sorted(maps.Keys(api.trusted.byName)); !slices.Equal(got, []string{"entra_id", "idporten", "maskinporten", "tokenx"}) {
 		t.Errorf("it takes tokens of %q", got)
 	}
 	if web.cfg.Bearer.Enabled() || !web.cfg.LoginEnabled() || api.cfg.LoginEnabled() {

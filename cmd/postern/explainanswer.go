@@ -91,11 +91,7 @@ func (a *explanation) readCaller(stdin io.Reader) error {
 	if !a.cfg.Bearer.Enabled() {
 		return fmt.Errorf("%s: no bearer tokens are accepted in this configuration: enable a provider (such as TOKEN_X_ENABLED=true), give issuers, or see bearer.providers", option)
 	}
-	providers, err := inboundProviders(a.cfg, oidc.Deps{}, nil)
-	if err != nil {
-		return err
-	}
-	verifier, err := oidc.NewVerifier(acceptances(a.cfg, providers), 0, oidc.Deps{})
+	verifier, err := inboundVerifier(a.cfg, newProviders(a.cfg, oidc.Deps{}, nil), 0, oidc.Deps{})
 	if err != nil {
 		return err
 	}

@@ -12,13 +12,14 @@ import (
 	"postern/oidc"
 )
 
-// storeGrace is how long a store that cannot be reached holds readiness back at start (S-29).
-const storeGrace = 30 * time.Second
+// helperGrace is how long a store, or a provider that is only asked for tokens, holds readiness back at start (S-29).
+const helperGrace = 30 * time.Second
 
 // health answers the probes. Readiness is about this process being able to start serving and not yet leaving: later trouble of a
 // dependency is shown and keeps the pod ready, since taking every pod out of service helps nobody (S-29).
 type health struct {
-	providers map[string]*oidc.Provider // all that are run, by name; "login" is that of browser login
+	providers map[string]*oidc.Provider // whose word callers are known by; "login" is that of browser login
+	outbound  map[string]*oidc.Provider // those that are only asked for tokens
 	policy    *livePolicy
 	store     *storeHealth // nil while login is off
 	started   time.Time
@@ -47,14 +48,19 @@ type dependency struct {
 
 func (h *health) readiness() (readiness, bool) {
 	state := readiness{Status: "ready"}
+	young := h.now().Sub(h.started) < helperGrace
 	starting := false
-	for _, name := range slices.Sorted(maps.Keys(h.providers)) {
-		p := h.providers[name].Health()
-		starting = starting || !p.Ready
-		if !p.Ready || p.Degraded {
-			state.Degraded = append(state.Degraded, dependency{"provider " + name, p.Reason})
+	look := func(all map[string]*oidc.Provider, waits bool) {
+		for _, name := range slices.Sorted(maps.Keys(all)) {
+			p := all[name].Health()
+			starting = starting || !p.Ready && waits
+			if !p.Ready || p.Degraded {
+				state.Degraded = append(state.Degraded, dependency{"provider " + name, p.Reason})
+			}
 		}
 	}
+	look(h.providers, true)
+	look(h.outbound, young)
 	if p := h.policy.health(); p.Hash != "" {
 		state.Policy = &policyState{p.Hash, int64(p.Age.Seconds()), p.Refused}
 		if p.Refused {
@@ -62,7 +68,7 @@ func (h *health) readiness() (readiness, bool) {
 		}
 	}
 	if h.store != nil && !h.store.up.Load() {
-		starting = starting || !h.store.seen.Load() && h.now().Sub(h.started) < storeGrace
+		starting = starting || !h.store.seen.Load() && young
 		state.Degraded = append(state.Degraded, dependency{"store", "store_unavailable"})
 	}
 	switch {

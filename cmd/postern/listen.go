@@ -41,9 +41,9 @@ func listen(ctx context.Context, address string) (net.Listener, error) {
 	return l, os.Chmod(path, 0o660) //nolint:gosec // the app's group may call, others may not
 }
 
-// publicServer is the server of the public listener: HTTP/1.1, and HTTP/2 by TLS or prior knowledge. There is no write time-out, since
-// streams and downloads may take as long as they take; what a slow client can hold is bounded by the header's time and size.
-func publicServer(cfg config.Server, handler http.Handler, log *slog.Logger) *http.Server {
+// streamServer is the server of a listener behind which others answer: HTTP/1.1, and HTTP/2 by TLS or prior knowledge. There is no write
+// time-out, since streams and downloads may take as long as they take; what a slow client can hold is bounded by the header's time and size.
+func streamServer(limits config.Limits, handler http.Handler, log *slog.Logger) *http.Server {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
@@ -51,9 +51,9 @@ func publicServer(cfg config.Server, handler http.Handler, log *slog.Logger) *ht
 	return &http.Server{
 		Handler:           handler,
 		Protocols:         protocols,
-		ReadHeaderTimeout: cfg.Limits.HeaderTime,
-		IdleTimeout:       cfg.Limits.IdleTime,
-		MaxHeaderBytes:    cfg.Limits.HeaderBytes,
+		ReadHeaderTimeout: limits.HeaderTime,
+		IdleTimeout:       limits.IdleTime,
+		MaxHeaderBytes:    limits.HeaderBytes,
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: 250,
 			SendPingTimeout:      30 * time.Second, // notices a peer that is gone without a word

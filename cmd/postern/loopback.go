@@ -18,6 +18,11 @@ func onlyLoopback(urls []*url.URL) bool {
 	return len(urls) > 0
 }
 
+func loopbackURL(raw string) bool {
+	u, err := url.Parse(raw)
+	return err == nil && onlyLoopback([]*url.URL{u})
+}
+
 // loopbackAddress says whether a listen address can be reached from this machine only.
 func loopbackAddress(address string) bool {
 	if strings.HasPrefix(address, "unix:") {

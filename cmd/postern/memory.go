@@ -6,17 +6,19 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+
+	"postern/config"
 )
 
 // cacheShare is the part of the memory limit that all caches may take together, in hundredths (cache.max-memory).
 const cacheShare = 30
 
-// cacheBudget is what each of the two caches, sessions and verified tokens, may take; 0 leaves it to the cache. limit is 0 if there is none.
-func cacheBudget(configured, limit int64) int64 {
+// cacheBudget is what each of so many caches may take; 0 leaves it to the cache. limit is 0 if there is none.
+func cacheBudget(configured, limit int64, caches int) int64 {
 	if configured == 0 {
 		configured = limit / 100 * cacheShare
 	}
-	return configured / 2
+	return configured / int64(max(caches, 1))
 }
 
 // memoryLimit is the bytes that this process may use, 0 for no limit: GOMEMLIMIT, else that of its control group (cgroups(7), version 2, else
@@ -36,4 +38,15 @@ func memoryLimit(files fs.FS) int64 {
 		}
 	}
 	return 0
+}
+
+// cachesOf counts the caches that a configuration needs: sessions, verified tokens, tokens for the next hop, introspected ones, and the
+// users' tokens of egress.
+func cachesOf(cfg *config.Config) (caches int) {
+	for _, on := range []bool{cfg.LoginEnabled(), cfg.Bearer.Enabled(), wantsTokens(cfg), cfg.TokenAPIEnabled(), len(cfg.Egress.Routes) > 0} {
+		if on {
+			caches++
+		}
+	}
+	return caches
 }

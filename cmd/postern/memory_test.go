@@ -27,7 +27,7 @@ func TestCachesTakeAShareOfTheMemoryLimit(t *testing.T) {
 			for name, text := range test.files {
 				files[name] = &fstest.MapFile{Data: []byte(text)}
 			}
-			if got := cacheBudget(test.configured, memoryLimit(files)); got != test.want {
+			if got := cacheBudget(test.configured, memoryLimit(files), 2); got != test.want {
 				t.Errorf("%d, want %d", got, test.want)
 			}
 		})

@@ -21,6 +21,7 @@ func (s *sidecar) watchedSecrets() map[string]func(path string) error {
 			}
 			return s.signer.Replace(text.Reveal())
 		},
+		"token.secret-file": s.readTokenSecret,
 	}
 	if s.client == nil {
 		return watched

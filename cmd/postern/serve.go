@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 )
@@ -17,9 +18,9 @@ func serve(ctx context.Context, p program) int {
 		return code
 	}
 	cfg := *loaded.Config
-	if !cfg.HasFrontDoor() {
-		_, _ = fmt.Fprintln(p.stderr, "postern: nothing is configured: set ingress and openid.* for login, or upstream-host to proxy. "+
-			"\"postern demo\" shows a whole world, \"postern serve --help\" lists the options.")
+	if cfg.NothingOn() {
+		_, _ = fmt.Fprintln(p.stderr, "postern: nothing is configured: set ingress and openid.* for login, upstream-host to proxy, or a provider such as "+
+			"TOKEN_X_ENABLED=true for the token API. \"postern demo\" shows a whole world, \"postern serve --help\" lists the options.")
 		return exitUsage
 	}
 	log := newLogger(cfg.Log, p.stdout)
@@ -31,7 +32,7 @@ func serve(ctx context.Context, p program) int {
 		_, _ = fmt.Fprintln(p.stderr, "postern:", err)
 		return exitUsage
 	}
-	log.InfoContext(ctx, "starting", "version", versionText(), "bind_address", cfg.Server.BindAddress)
+	log.InfoContext(ctx, "starting", "version", versionText(), "bind_address", s.cfg.Server.BindAddress, "token_bind_address", tokenAddress(&s.cfg))
 	log.InfoContext(ctx, "access", "summary", cfg.WhoWithoutCaller(s.policy.current().PublicPatterns()))
 	if !hasVariable(p.environ, "GOGC") {
 		keepHeapRoom(defaultHeapRoom)
@@ -45,9 +46,10 @@ func serve(ctx context.Context, p program) int {
 
 // running is the sidecar's open listeners.
 type running struct {
-	servers []*http.Server
-	failed  chan error
-	wait    sync.WaitGroup
+	servers  []*http.Server
+	draining []*http.Server // those whose requests are finished before the end
+	failed   chan error
+	wait     sync.WaitGroup
 }
 
 func (r *running) start(server *http.Server, l net.Listener) {
@@ -65,7 +67,7 @@ func (s *sidecar) run(ctx context.Context) error {
 	var background sync.WaitGroup
 	defer background.Wait()
 	defer stop()
-	r := &running{failed: make(chan error, 3)}
+	r := &running{failed: make(chan error, maxListeners)}
 	if err := s.open(ctx, r); err != nil {
 		return errors.Join(err, r.close())
 	}
@@ -95,31 +97,45 @@ func (s *sidecar) closeSessions() error {
 // stay below the grace that platforms give beyond shutdown-graceful-period.
 const refreshPatience = 2 * time.Second
 
+const maxListeners = 5
+
 // open starts every listener that is configured; the public one last, when the others can already tell how it is doing.
 func (s *sidecar) open(ctx context.Context, r *running) error {
-	cfg := s.cfg.Server
-	sides := []struct {
+	cfg := &s.cfg
+	for _, side := range []struct {
 		option, address string
-		handler         http.Handler
+		handler         http.Handler // nil: there is nothing to serve
+		forApp          bool
 	}{
-		{"probe-bind-address", cfg.ProbeBindAddress, s.health.probes()},
-		{"metrics-bind-address", cfg.MetricsBindAddress, metricsHandler(s.registry)},
-	}
-	for _, side := range sides {
-		if side.address == "" {
+		{"probe-bind-address", cfg.Server.ProbeBindAddress, s.health.probes(), false},
+		{"metrics-bind-address", cfg.Server.MetricsBindAddress, metricsHandler(s.registry), false},
+		{"token.bind-address", cfg.Token.BindAddress, s.tokenAPI, true},
+		{"egress.bind-address", cfg.Egress.BindAddress, s.egress, true},
+	} {
+		if side.address == "" || side.handler == nil {
 			continue
 		}
 		l, err := listen(ctx, side.address)
 		if err != nil {
 			return fmt.Errorf("%s: %w", side.option, err)
 		}
-		r.start(sideServer(side.handler, s.log), l)
+		server := sideServer(side.handler, s.log)
+		if side.forApp { // egress streams as the front door does
+			server = streamServer(cfg.Server.Limits, side.handler, s.log)
+			r.draining = append(r.draining, server)
+		}
+		r.start(server, l)
 	}
-	l, err := publicListener(ctx, cfg)
+	if s.front == nil {
+		return nil
+	}
+	l, err := publicListener(ctx, cfg.Server)
 	if err != nil {
 		return err
 	}
-	r.start(publicServer(cfg, s.front, s.log), l)
+	public := streamServer(cfg.Server.Limits, s.front, s.log)
+	r.draining = append(r.draining, public)
+	r.start(public, l)
 	return nil
 }
 
@@ -134,9 +150,11 @@ func (s *sidecar) drain(r *running) {
 	case err := <-r.failed:
 		s.log.Error("a listener failed while draining", "error", err.Error())
 	}
-	public := r.servers[len(r.servers)-1]
-	if err := public.Shutdown(deadline); err != nil {
-		s.log.Warn("requests were cut off at the end of shutdown-graceful-period", "error", err.Error())
+	// The app may need its own listeners to finish what the public one still has in flight.
+	for _, server := range slices.Backward(r.draining) {
+		if err := server.Shutdown(deadline); err != nil {
+			s.log.Warn("requests were cut off at the end of shutdown-graceful-period", "error", err.Error())
+		}
 	}
 }
 

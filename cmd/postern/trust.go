@@ -1,7 +1,6 @@
 package main
 
 import (
-	"slices"
 	"strings"
 
 	"postern/config"
@@ -17,7 +16,7 @@ func loginProvider(cfg *config.Config) oidc.ProviderConfig {
 		Tenants:           cfg.OpenID.Tenants,
 		FallbackAlg:       cfg.OpenID.JWKSFallbackAlg,
 		AllowHTTP:         cfg.Providers.AllowHTTP,
-		AllowTestProvider: allowTestProvider(cfg),
+		AllowTestProvider: allowTestProvider(cfg, cfg.OpenID.WellKnownURL),
 	}
 	switch p := &cfg.Providers; {
 	case cfg.EntraSharesLogin() && p.Azure.Enabled:
@@ -29,35 +28,59 @@ func loginProvider(cfg *config.Config) oidc.ProviderConfig {
 	return out
 }
 
-func allowTestProvider(cfg *config.Config) bool {
-	return cfg.Providers.AllowTestProvider || onlyLoopback(cfg.Front.Ingress) // S-41
+// allowTestProvider is S-41: for apps that only this machine can reach, and for a Texas beside a provider that only this machine can reach.
+func allowTestProvider(cfg *config.Config, wellKnown string) bool {
+	return cfg.Providers.AllowTestProvider || onlyLoopback(cfg.Front.Ingress) || cfg.TexasOnly() && loopbackURL(wellKnown)
 }
 
-// inboundProviders builds the providers whose tokens are accepted, by name, and ID-porten if TokenX needs to know its issuer. One that is
-// the login provider too is that very one, so that its metadata and keys are read once; every other one has to be run.
-func inboundProviders(cfg *config.Config, shared oidc.Deps, login *oidc.Provider) (map[string]*oidc.Provider, error) {
-	names := cfg.InboundProviders()
-	if slices.Contains(names, oidc.TokenX) && cfg.Providers.IDPorten.Enabled && !slices.Contains(names, oidc.IDPorten) {
-		names = append(names, oidc.IDPorten)
+// providers are the identity providers by name. One that is the login provider too is that very one, so that its metadata and keys are
+// read once.
+type providers struct {
+	cfg    *config.Config
+	deps   oidc.Deps
+	login  *oidc.Provider // nil while login is off
+	byName map[string]*oidc.Provider
+}
+
+func newProviders(cfg *config.Config, deps oidc.Deps, login *oidc.Provider) *providers {
+	return &providers{cfg: cfg, deps: deps, login: login, byName: map[string]*oidc.Provider{}}
+}
+
+// named returns a provider, made at its first use.
+func (p *providers) named(name string) (*oidc.Provider, error) {
+	if known := p.byName[name]; known != nil {
+		return known, nil
 	}
-	out := map[string]*oidc.Provider{}
-	for _, name := range names {
-		if login != nil && (name == oidc.OpenID || name == oidc.EntraID && cfg.EntraSharesLogin() || name == oidc.IDPorten && cfg.IDPortenSharesLogin()) {
-			out[name] = login
-			continue
-		}
-		provider, err := oidc.NewProvider(inboundProvider(cfg, name), shared)
-		if err != nil {
+	made := p.login
+	if !p.sharesLogin(name) {
+		var err error
+		if made, err = oidc.NewProvider(describeProvider(p.cfg, name), p.deps); err != nil {
 			return nil, err
 		}
-		out[name] = provider
 	}
-	return out, nil
+	p.byName[name] = made
+	return made, nil
 }
 
-// inboundProvider says where a provider of inbound tokens is. Explicit endpoints win over metadata (contract 2.2).
-func inboundProvider(cfg *config.Config, name string) oidc.ProviderConfig {
-	out := oidc.ProviderConfig{Name: name, AllowHTTP: cfg.Providers.AllowHTTP, AllowTestProvider: allowTestProvider(cfg)}
+func (p *providers) sharesLogin(name string) bool {
+	return p.login != nil && (name == oidc.OpenID || name == oidc.EntraID && p.cfg.EntraSharesLogin() || name == oidc.IDPorten && p.cfg.IDPortenSharesLogin())
+}
+
+// all are those that have to be run, each once.
+func (p *providers) all() map[*oidc.Provider]bool {
+	run := map[*oidc.Provider]bool{}
+	for _, provider := range p.byName {
+		run[provider] = true
+	}
+	if p.login != nil {
+		run[p.login] = true
+	}
+	return run
+}
+
+// describeProvider says where a provider is. Explicit endpoints win over metadata (contract 2.2).
+func describeProvider(cfg *config.Config, name string) oidc.ProviderConfig {
+	out := oidc.ProviderConfig{Name: name, AllowHTTP: cfg.Providers.AllowHTTP}
 	platform := config.Provider{}
 	switch name {
 	case oidc.EntraID:
@@ -79,6 +102,7 @@ func inboundProvider(cfg *config.Config, name string) oidc.ProviderConfig {
 		out.Tenants, out.FallbackAlg = issuer.Tenants, fallbackAlgorithm(issuer.Algorithms)
 	}
 	out.WellKnownURL, out.Issuer, out.JWKSURI, out.TokenEndpoint = platform.WellKnownURL, platform.Issuer, platform.JWKSURI, platform.TokenEndpoint
+	out.AllowTestProvider = allowTestProvider(cfg, out.WellKnownURL)
 	return out
 }
 
@@ -101,16 +125,24 @@ func issuerNamed(cfg *config.Config, name string) config.Issuer {
 	return config.Issuer{}
 }
 
-// acceptances say how the tokens of each provider are accepted: what makes a token one for this app.
-func acceptances(cfg *config.Config, providers map[string]*oidc.Provider) []oidc.Acceptance {
+// acceptances say how the tokens of each of these providers are accepted: what makes a token one for this app.
+func acceptances(cfg *config.Config, names []string, from *providers) ([]oidc.Acceptance, error) {
 	var out []oidc.Acceptance
-	for _, name := range cfg.InboundProviders() {
-		a := oidc.Acceptance{Name: name, Provider: providers[name], Audiences: cfg.InboundAudiences(name)}
+	for _, name := range names {
+		provider, err := from.named(name)
+		if err != nil {
+			return nil, err
+		}
+		a := oidc.Acceptance{Name: name, Provider: provider, Audiences: cfg.InboundAudiences(name)}
 		switch name {
 		case oidc.EntraID:
 			a.TenantID, a.Applications = cfg.Providers.Azure.TenantID, applications(cfg.Providers.Azure.PreAuthorizedApps)
 		case oidc.TokenX:
-			a.IDPorten = idPortenOf(cfg, providers)
+			if cfg.Providers.IDPorten.Enabled { // whom its people have to come from: nobody in particular otherwise
+				if a.IDPorten, err = from.named(oidc.IDPorten); err != nil {
+					return nil, err
+				}
+			}
 		case oidc.OpenID:
 			// Nothing names them for this provider. Its keys do, or are RSA keys for openid.jwks-fallback-alg: none is for two.
 			a.Algorithms = config.SignatureAlgorithms()
@@ -121,15 +153,16 @@ func acceptances(cfg *config.Config, providers map[string]*oidc.Provider) []oidc
 		}
 		out = append(out, a)
 	}
-	return out
+	return out, nil
 }
 
-// idPortenOf is whom the people of TokenX have to come from: nobody in particular while ID-porten is not enabled.
-func idPortenOf(cfg *config.Config, providers map[string]*oidc.Provider) *oidc.Provider {
-	if !cfg.Providers.IDPorten.Enabled {
-		return nil
+// inboundVerifier knows the tokens that are accepted at the front door.
+func inboundVerifier(cfg *config.Config, from *providers, cacheBytes int64, deps oidc.Deps) (*oidc.Verifier, error) {
+	accepted, err := acceptances(cfg, cfg.InboundProviders(), from)
+	if err != nil {
+		return nil, err
 	}
-	return providers[oidc.IDPorten]
+	return oidc.NewVerifier(accepted, cacheBytes, deps)
 }
 
 // applications are names by client id. Of a client id with two names neither counts: nobody knows who calls.

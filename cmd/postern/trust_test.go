@@ -45,11 +45,11 @@ func TestAcceptancesOfThePlatform(t *testing.T) {
 	t.Parallel()
 	cfg := trusting(t, `POSTERN_ISSUERS=[{name: partner, issuer: "https://p.example.org", audience: us, jwks-uri: "https://p.example.org/keys", `+
 		`algorithms: [ES256, PS512], claims: {groups: memberOf}}]`)
-	providers, err := inboundProviders(cfg, oidc.Deps{}, nil)
+	providers := newProviders(cfg, oidc.Deps{}, nil)
+	got, err := acceptances(cfg, cfg.InboundProviders(), providers)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := acceptances(cfg, providers)
 	want := []oidc.Acceptance{
 		{Name: "entra_id", Audiences: []string{"entra-app", "api://entra-app"}, TenantID: someTenant, Applications: map[string]string{"a1": "dev:team:a"}},
 		{Name: "tokenx", Audiences: []string{"dev:team:app"}},
@@ -61,10 +61,10 @@ func TestAcceptancesOfThePlatform(t *testing.T) {
 		t.Error(diff)
 	}
 	for _, a := range got {
-		if a.Provider != providers[a.Name] || a.Provider == nil {
+		if a.Provider != providers.byName[a.Name] || a.Provider == nil {
 			t.Errorf("%s has another provider", a.Name)
 		}
-		if (a.IDPorten != nil) != (a.Name == "tokenx") || a.IDPorten != nil && a.IDPorten != providers["idporten"] {
+		if (a.IDPorten != nil) != (a.Name == "tokenx") || a.IDPorten != nil && a.IDPorten != providers.byName["idporten"] {
 			t.Errorf("%s: ID-porten %v", a.Name, a.IDPorten)
 		}
 	}
@@ -90,12 +90,12 @@ func TestWhereInboundProvidersAre(t *testing.T) {
 		},
 	} {
 		want.Name = name
-		if diff := cmp.Diff(want, inboundProvider(cfg, name), cmpopts.EquateEmpty()); diff != "" {
+		if diff := cmp.Diff(want, describeProvider(cfg, name), cmpopts.EquateEmpty()); diff != "" {
 			t.Error(diff)
 		}
 	}
 	cfg.Providers.AllowHTTP, cfg.Providers.AllowTestProvider = true, true
-	if got := inboundProvider(cfg, "tokenx"); !got.AllowHTTP || !got.AllowTestProvider {
+	if got := describeProvider(cfg, "tokenx"); !got.AllowHTTP || !got.AllowTestProvider {
 		t.Errorf("what is allowed to tests does not arrive: %+v", got)
 	}
 }
@@ -140,25 +140,26 @@ func TestInboundProvidersShareTheLoginProvider(t *testing.T) {
 			if cfg.LoginEnabled() {
 				login = provider(t, loginProvider(cfg))
 			}
-			providers, err := inboundProviders(cfg, oidc.Deps{}, login)
+			providers := newProviders(cfg, oidc.Deps{}, login)
+			accepted, err := acceptances(cfg, cfg.InboundProviders(), providers)
 			if err != nil {
 				t.Fatal(err)
 			}
 			for _, name := range test.share {
-				if providers[name] != login {
+				if providers.byName[name] != login {
 					t.Errorf("%s is read twice", name)
 				}
 			}
 			for _, name := range test.also {
-				if p := providers[name]; p == nil || p == login {
+				if p := providers.byName[name]; p == nil || p == login {
 					t.Errorf("%s is not a provider of its own", name)
 				}
 			}
-			if len(providers) != len(test.share)+len(test.also) {
-				t.Errorf("%d providers", len(providers))
+			if len(providers.byName) != len(test.share)+len(test.also) {
+				t.Errorf("%d providers", len(providers.byName))
 			}
-			if got := acceptances(cfg, providers); len(got) != len(cfg.InboundProviders()) {
-				t.Errorf("%d acceptances for %q", len(got), cfg.InboundProviders())
+			if len(accepted) != len(cfg.InboundProviders()) {
+				t.Errorf("%d acceptances for %q", len(accepted), cfg.InboundProviders())
 			}
 		})
 	}

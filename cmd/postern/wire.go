@@ -8,12 +8,14 @@ import (
 	"maps"
 	"net/http"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
 	"postern/config"
+	"postern/obo"
 	"postern/oidc"
 	"postern/proxy"
 	"postern/session"
@@ -24,20 +26,24 @@ type sidecar struct {
 	cfg      config.Config
 	log      *slog.Logger
 	registry *prometheus.Registry
-	front    http.Handler
+	front    http.Handler // nil as a Texas
+	tokenAPI http.Handler // nil without a provider of the platform
+	egress   http.Handler // nil without routes
 	health   *health
 
 	secretFiles map[string]string // paths that secrets were read from, by option
 	cacheBytes  int64             // for each cache; 0 leaves it to the cache
 
-	policy   *livePolicy
-	inbound  map[string]*oidc.Provider // whose tokens are accepted
-	signer   *oidc.Signer              // nil without assertions
-	provider *oidc.Provider            // nil while login is off
-	client   *oidc.Client              // nil while login is off
-	ring     *session.KeyRing          // nil while login is off
-	store    store                     // nil while login is off
-	sessions *session.Manager          // nil while login is off
+	policy      *livePolicy
+	trusted     *providers
+	broker      *obo.Broker             // nil if nobody asks for tokens
+	tokenSecret *atomic.Pointer[string] // of callers of the listeners that are the app's; nil if they need none
+	signer      *oidc.Signer            // nil without assertions
+	provider    *oidc.Provider          // nil while login is off
+	client      *oidc.Client            // nil while login is off
+	ring        *session.KeyRing        // nil while login is off
+	store       store                   // nil while login is off
+	sessions    *session.Manager        // nil while login is off
 }
 
 // store is where sessions are kept, and what the process does with it beside.
@@ -55,8 +61,8 @@ func newSidecar(loaded *config.Loaded, log *slog.Logger) (*sidecar, error) {
 	if s.secretFiles == nil {
 		s.secretFiles = map[string]string{}
 	}
-	s.health = &health{started: time.Now(), now: time.Now, providers: map[string]*oidc.Provider{}}
-	s.cacheBytes = cacheBudget(cfg.Server.CacheMaxMemory, memoryLimit(os.DirFS("/")))
+	s.health = &health{started: time.Now(), now: time.Now, providers: map[string]*oidc.Provider{}, outbound: map[string]*oidc.Provider{}}
+	s.cacheBytes = cacheBudget(cfg.Server.CacheMaxMemory, memoryLimit(os.DirFS("/")), cachesOf(&cfg))
 	deps := proxy.Deps{Log: log, Registerer: s.registry}
 	shared := oidc.Deps{HTTP: oidc.NewHTTPClient(cfg.Outbound), Log: log, Registerer: s.registry}
 	var err error
@@ -73,13 +79,27 @@ func newSidecar(loaded *config.Loaded, log *slog.Logger) (*sidecar, error) {
 			return nil, err
 		}
 	}
+	s.trusted = newProviders(&s.cfg, shared, s.provider)
 	if err := s.addBearer(&deps, shared); err != nil {
 		return nil, err
+	}
+	if wantsTokens(&cfg) {
+		if err := s.addBroker(shared); err != nil {
+			return nil, err
+		}
+	}
+	if cfg.TokenAPIEnabled() {
+		if err := s.addTokenAPI(shared, nil); err != nil {
+			return nil, err
+		}
 	}
 	if cfg.Identity.Assertion {
 		if err := s.addSigner(&deps); err != nil {
 			return nil, err
 		}
+	}
+	if !cfg.HasFrontDoor() {
+		return s, nil
 	}
 	front, err := proxy.New(proxy.Config{
 		Front: cfg.Front, Upstream: cfg.Upstream, Cookie: cfg.Cookie, RateLimit: cfg.RateLimit, Identity: cfg.Identity,
@@ -125,17 +145,21 @@ func (s *sidecar) addLogin(deps *proxy.Deps, shared oidc.Deps) error {
 }
 
 // addBearer builds what the validation of inbound tokens needs, if anybody's are accepted.
-func (s *sidecar) addBearer(deps *proxy.Deps, shared oidc.Deps) (err error) {
-	if s.inbound, err = inboundProviders(&s.cfg, shared, s.provider); err != nil || len(s.inbound) == 0 {
+func (s *sidecar) addBearer(deps *proxy.Deps, shared oidc.Deps) error {
+	names := s.cfg.InboundProviders()
+	if len(names) == 0 {
+		return nil
+	}
+	var err error
+	if deps.Bearer, err = inboundVerifier(&s.cfg, s.trusted, s.cacheBytes, shared); err != nil {
 		return err
 	}
-	for _, name := range s.cfg.InboundProviders() { // ID-porten may also be there for the issuer of TokenX' people alone, which nobody waits for (S-29)
-		if s.inbound[name] != s.provider {
-			s.health.providers[name] = s.inbound[name]
+	for _, name := range names { // ID-porten may also be there for the issuer of TokenX' people alone, which nobody waits for (S-29)
+		if provider := s.trusted.byName[name]; provider != s.provider {
+			s.health.providers[name] = provider
 		}
 	}
-	deps.Bearer, err = oidc.NewVerifier(acceptances(&s.cfg, s.inbound), s.cacheBytes, shared)
-	return err
+	return nil
 }
 
 // addSigner finds the keys of assertions: those of a file, or one that is made now and ends with the process (S-20).
@@ -189,13 +213,8 @@ func (s *sidecar) newStore(deps session.Deps) (store, error) {
 // background runs what works without a request: metadata and keys, the store's health, files that may change. It returns when ctx ends.
 func (s *sidecar) background(ctx context.Context, run func(func())) {
 	run(func() { s.policy.watch(ctx) })
-	for _, provider := range s.inbound {
-		if provider != s.provider {
-			run(func() { provider.Run(ctx) })
-		}
-	}
-	if s.provider != nil {
-		run(func() { s.provider.Run(ctx) })
+	for provider := range s.trusted.all() {
+		run(func() { provider.Run(ctx) })
 	}
 	if s.store != nil {
 		run(func() { s.health.store.watch(ctx, s.store) })

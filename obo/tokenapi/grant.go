@@ -2,52 +2,30 @@ package tokenapi
 
 import (
 	"context"
-	"errors"
+	"net/http"
 	"strconv"
-	"time"
 
 	"postern/obo"
-	"postern/oidc"
 )
 
 // serveGrant answers with a token.
 func serveGrant(v *visit, r obo.Request, get func(context.Context, obo.Request) (obo.Token, error)) {
-	token, left, err := v.grant(r, get)
+	asked := v.h.deps.Now()
+	token, err := get(v.r.Context(), r)
+	if token.Cached {
+		v.counts().hits.Inc()
+	} else {
+		v.counts().latency.Observe(v.h.deps.Now().Sub(asked).Seconds())
+	}
 	if err != nil {
 		v.fail(obo.Explain(err), kindOf(err), err)
 		return
 	}
 	buffer := v.h.buffers.Get().(*[]byte)
-	answer := appendToken((*buffer)[:0], token.Access.Raw(), left)
-	v.json(200, answer)
+	answer := appendToken((*buffer)[:0], token.Access.Raw(), token.ExpiresIn)
+	v.json(http.StatusOK, answer)
 	v.h.reuse(buffer, answer)
 }
-
-// grant gets a token with at least a second left to use it, counted down to whole ones.
-func (v *visit) grant(r obo.Request, get func(context.Context, obo.Request) (obo.Token, error)) (token obo.Token, left int64, err error) {
-	for {
-		asked := v.h.deps.Now()
-		if token, err = get(v.r.Context(), r); err != nil {
-			v.counts().latency.Observe(v.h.deps.Now().Sub(asked).Seconds())
-			return token, 0, err
-		}
-		now := v.h.deps.Now()
-		if token.Cached {
-			v.counts().hits.Inc()
-		} else {
-			v.counts().latency.Observe(now.Sub(asked).Seconds())
-		}
-		if left = int64(token.Expiry.Sub(now) / time.Second); left > 0 {
-			return token, left, nil
-		}
-		if !token.Cached {
-			return token, 0, &oidc.TroubleError{Provider: r.Provider, Op: "get token", Malformed: true, Err: errEnded}
-		}
-		r.SkipCache = true // it ended on the way here
-	}
-}
-
-var errEnded = errors.New("the token has ended already")
 
 // appendToken writes Texas' three members and no other (tokens.md 1.4).
 func appendToken(b []byte, token string, seconds int64) []byte {

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -71,7 +70,7 @@ func newWorld(t testing.TB, change ...func(*Config, *Deps)) *world {
 	t.Helper()
 	w := &world{t: t, logged: new(bytes.Buffer), registry: prometheus.NewRegistry()}
 	w.broker = &broker{answer: func(obo.Request) (obo.Token, error) {
-		return obo.Token{Access: oidc.NewToken("token-1"), Expiry: time.Now().Add(time.Hour)}, nil
+		return obo.Token{Access: oidc.NewToken("token-1"), ExpiresIn: 3600}, nil
 	}}
 	cfg, d := Config{}, Deps{
 		Broker: w.broker, Registerer: w.registry, Log: slog.New(slog.NewJSONHandler(w.logged, &slog.HandlerOptions{Level: slog.LevelDebug})),

@@ -40,6 +40,7 @@ type ProviderOptions struct {
 	OfflineOnly bool                      // refresh tokens only with the scope offline_access
 	RequirePAR  bool                      // refuse authorization requests that were not pushed
 	AskAtLogout bool                      // the logout page waits for its button, #sign-out
+	TokenGrants bool                      // the clients may ask for tokens of their own (RFC 6749 4.4) and exchange others' (RFC 8693)
 }
 
 // Provider is a running oidc-provider. Its login form has #login, #password (any), #sign-in and #cancel.
@@ -125,11 +126,15 @@ func (p *Provider) enter(c *Client, r *Response) *Response {
 }
 
 func clients(o ProviderOptions, secret string, public map[string]any) []map[string]any {
+	grants := []string{"authorization_code", "refresh_token"}
+	if o.TokenGrants {
+		grants = append(grants, "client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange")
+	}
 	client := func(id, auth string) map[string]any {
 		m := map[string]any{
 			"client_id": id, "token_endpoint_auth_method": auth,
 			"redirect_uris": nonNil(o.RedirectURIs), "post_logout_redirect_uris": nonNil(o.PostLogoutRedirectURIs),
-			"grant_types": []string{"authorization_code", "refresh_token"}, "response_types": []string{"code"},
+			"grant_types": grants, "response_types": []string{"code"},
 		}
 		if o.BackchannelLogoutURI != "" {
 			m["backchannel_logout_uri"], m["backchannel_logout_session_required"] = o.BackchannelLogoutURI, true

@@ -1,4 +1,4 @@
-package proxy
+package forward
 
 import (
 	"net/http"
@@ -13,18 +13,18 @@ const someToken = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl-_~+/=="
 
 func TestS24AuthorizationIsOneBearerTokenOrNothing(t *testing.T) {
 	t.Parallel()
-	bearer, passed, malformed := credential{credentialBearer, someToken}, credential{kind: credentialPassthrough}, credential{kind: credentialMalformed}
+	bearer, passed, malformed := Credential{BearerToken, someToken}, Credential{Kind: Passthrough}, Credential{Kind: Malformed}
 	for name, test := range map[string]struct {
 		sent []string
-		want credential
+		want Credential
 	}{
-		"none":                          {nil, credential{}},
+		"none":                          {nil, Credential{}},
 		"a token":                       {[]string{"Bearer " + someToken}, bearer},
 		"lower case":                    {[]string{"bearer " + someToken}, bearer},
 		"mixed case":                    {[]string{"bEARER " + someToken}, bearer},
 		"more spaces":                   {[]string{"Bearer    " + someToken}, bearer},
-		"one byte":                      {[]string{"Bearer x"}, credential{credentialBearer, "x"}},
-		"as long as may be":             {[]string{"Bearer " + strings.Repeat("a", maxBearer)}, credential{credentialBearer, strings.Repeat("a", maxBearer)}},
+		"one byte":                      {[]string{"Bearer x"}, Credential{BearerToken, "x"}},
+		"as long as may be":             {[]string{"Bearer " + strings.Repeat("a", maxBearer)}, Credential{BearerToken, strings.Repeat("a", maxBearer)}},
 		"too long":                      {[]string{"Bearer " + strings.Repeat("a", maxBearer+1)}, malformed},
 		"empty":                         {[]string{""}, malformed},
 		"scheme alone":                  {[]string{"Bearer"}, malformed},
@@ -71,11 +71,11 @@ func TestS24AuthorizationIsOneBearerTokenOrNothing(t *testing.T) {
 				h["Authorization"] = test.sent
 			}
 			// "bearer" in the list changes nothing: a token is verified or refused.
-			if got := readCredential(h, []string{"Basic", "digest", "NEGOTIATE", "Bearer", ""}); got != test.want {
-				t.Errorf("%d %.40q, want %d %.40q", got.kind, got.token, test.want.kind, test.want.token)
+			if got := ReadCredential(h, []string{"Basic", "digest", "NEGOTIATE", "Bearer", ""}); got != test.want {
+				t.Errorf("%d %.40q, want %d %.40q", got.Kind, got.Token, test.want.Kind, test.want.Token)
 			}
-			if got := readCredential(h, nil); test.want.kind == credentialPassthrough && got != malformed {
-				t.Errorf("passed through without being asked: %d %.40q", got.kind, got.token)
+			if got := ReadCredential(h, nil); test.want.Kind == Passthrough && got != malformed {
+				t.Errorf("passed through without being asked: %d %.40q", got.Kind, got.Token)
 			}
 		})
 	}
@@ -112,7 +112,7 @@ func TestTokenInQuery(t *testing.T) {
 		"q=how+do+I+pass+access_token": false,
 		"Access_Token=x":               false, // RFC 6750 §2.3 has one spelling
 	} {
-		if got := tokenInQuery(query); got != want {
+		if got := TokenInQuery(query); got != want {
 			t.Errorf("%q: %v", query, got)
 		}
 	}
@@ -131,26 +131,26 @@ func FuzzReadCredential(f *testing.F) {
 	grammar := regexp.MustCompile(`^(?i:Bearer) +([A-Za-z0-9._~+/-]+=*)$`)
 	split := regexp.MustCompile(`(?i)bearer[\s\p{Z}]+\S`)
 	f.Fuzz(func(t *testing.T, value string) {
-		got := readCredential(http.Header{"Authorization": {value}}, passedSchemes)
+		got := ReadCredential(http.Header{"Authorization": {value}}, passedSchemes)
 		want := grammar.FindStringSubmatch(value)
-		switch got.kind {
-		case credentialBearer:
-			if want == nil || want[1] != got.token || len(got.token) > maxBearer {
-				t.Errorf("%q is the token %q", value, got.token)
+		switch got.Kind {
+		case BearerToken:
+			if want == nil || want[1] != got.Token || len(got.Token) > maxBearer {
+				t.Errorf("%q is the token %q", value, got.Token)
 			}
-		case credentialPassthrough:
+		case Passthrough:
 			if scheme, _, _ := strings.Cut(value, " "); !strings.EqualFold(scheme, "Basic") || split.MatchString(value) {
 				t.Errorf("%q passes", value)
 			}
-		case credentialMalformed:
+		case Malformed:
 			if want != nil && len(want[1]) <= maxBearer {
 				t.Errorf("%q is malformed", value)
 			}
 		default:
 			t.Errorf("%q is nothing", value)
 		}
-		if got.kind != credentialBearer && got.token != "" {
-			t.Errorf("%q has the token %q", value, got.token)
+		if got.Kind != BearerToken && got.Token != "" {
+			t.Errorf("%q has the token %q", value, got.Token)
 		}
 	})
 }
@@ -167,7 +167,7 @@ func FuzzTokenInQuery(f *testing.F) {
 			decoded, err := url.QueryUnescape(name)
 			return err == nil && decoded == "access_token"
 		})
-		if got := tokenInQuery(query); got != want {
+		if got := TokenInQuery(query); got != want {
 			t.Errorf("%q: %v", query, got)
 		}
 	})
@@ -178,7 +178,7 @@ func TestReadCredentialAllocatesNothing(t *testing.T) {
 	query := "page=2&sort=name&filter=%5B1%2C2%5D;x=y"
 	h["Authorization"][0] = strings.ReplaceAll(h["Authorization"][0], "=", "")
 	if n := testing.AllocsPerRun(100, func() {
-		if readCredential(h, passedSchemes).kind != credentialBearer || tokenInQuery(query) {
+		if ReadCredential(h, passedSchemes).Kind != BearerToken || TokenInQuery(query) {
 			t.Error("read otherwise")
 		}
 	}); n != 0 {
@@ -190,7 +190,7 @@ func BenchmarkReadCredential(b *testing.B) {
 	h := http.Header{"Authorization": {"Bearer " + strings.Repeat("a", 1400)}}
 	b.ReportAllocs()
 	for b.Loop() {
-		if readCredential(h, passedSchemes).kind != credentialBearer {
+		if ReadCredential(h, passedSchemes).Kind != BearerToken {
 			b.Fatal("refused")
 		}
 	}
@@ -199,7 +199,7 @@ func BenchmarkReadCredential(b *testing.B) {
 func BenchmarkTokenInQuery(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
-		if tokenInQuery("page=2&sort=name&filter=%5B1%2C2%5D&q=a+longer+search+for+something") {
+		if TokenInQuery("page=2&sort=name&filter=%5B1%2C2%5D&q=a+longer+search+for+something") {
 			b.Fatal("found")
 		}
 	}

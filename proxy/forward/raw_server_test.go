@@ -1,4 +1,4 @@
-package proxy
+package forward
 
 import (
 	"bufio"
@@ -6,12 +6,11 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
-
-	"postern/config"
 )
 
 // rawApp is an app that speaks bytes: it records what reaches it and answers as it is told. Every request gets its own connection.
@@ -91,32 +90,31 @@ func (a *rawApp) requests() []string {
 type front struct {
 	*httptest.Server
 	mu       sync.Mutex
-	failures []upstreamError
+	failures []Error
 }
 
-func newFront(t *testing.T, cfg config.Upstream, out outgoing) *front {
+func newFront(t *testing.T, at there, out Outgoing) *front {
 	t.Helper()
 	f := &front{}
-	u := newUpstream(cfg, ownForTest, func(w http.ResponseWriter, _ *http.Request, err upstreamError) {
+	transport := NewTransport(at.Way).(transport)
+	u := New(Server{Scheme: "http", Host: at.Host, Transport: transport}, dropOwn, func(w http.ResponseWriter, _ *http.Request, err Error) {
 		f.mu.Lock()
 		f.failures = append(f.failures, err)
 		f.mu.Unlock()
-		if err.status != statusClientGone {
-			http.Error(w, "error page", err.status)
+		if err.Status != StatusClientGone {
+			http.Error(w, "error page", err.Status)
 		}
 	})
 	t.Cleanup(func() {
-		if kept, ok := u.transport.(transport); ok {
-			kept.usual.CloseIdleConnections()
-			kept.upgrades.CloseIdleConnections()
-		}
+		transport.usual.CloseIdleConnections()
+		transport.upgrades.CloseIdleConnections()
 	})
 	f.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if problem := checkTarget(r); problem != nil {
-			http.Error(w, problem.code, problem.status)
+		if problem := CheckTarget(r); problem != nil {
+			http.Error(w, problem.Code, problem.Status)
 			return
 		}
-		u.serve(w, r, out)
+		u.Serve(w, r, out)
 	}))
 	f.Config.Protocols = new(http.Protocols)
 	f.Config.Protocols.SetHTTP1(true)
@@ -126,16 +124,25 @@ func newFront(t *testing.T, cfg config.Upstream, out outgoing) *front {
 	return f
 }
 
-func (f *front) lastFailure() (upstreamError, bool) {
+func (f *front) lastFailure() (Error, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(f.failures) == 0 {
-		return upstreamError{}, false
+		return Error{}, false
 	}
 	return f.failures[len(f.failures)-1], true
 }
 
-func ownForTest(name string) bool { return strings.HasPrefix(name, "own.") }
+// dropOwn stands for what the app may not say.
+func dropOwn(header http.Header) {
+	header["Set-Cookie"] = slices.DeleteFunc(header["Set-Cookie"], func(line string) bool { return strings.HasPrefix(line, "own.") })
+}
+
+// there is where a server is, and how it is reached.
+type there struct {
+	Host string
+	Way
+}
 
 // send writes bytes to the server and returns the first answer with its body, and whether the connection is still open after it.
 func send(t *testing.T, server *httptest.Server, request string) (status int, body string, res *http.Response) {
@@ -172,8 +179,8 @@ func readAnswer(t *testing.T, reader *bufio.Reader) (status int, body string, re
 	return res.StatusCode, string(content), res
 }
 
-// preparing is an errand that only changes headers.
+// preparing is an Errand that only changes headers.
 type preparing func(out, in *http.Request)
 
-func (p preparing) prepare(out, in *http.Request) { p(out, in) }
-func (preparing) answered(*http.Response)         {}
+func (p preparing) Prepare(out, in *http.Request) { p(out, in) }
+func (preparing) Answered(*http.Response)         {}

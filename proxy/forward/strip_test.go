@@ -1,4 +1,4 @@
-package proxy
+package forward
 
 import (
 	"fmt"
@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 	"testing/quick"
-
-	"postern/config"
 )
 
 // spellings are names that some app takes for name.
@@ -36,11 +34,11 @@ var innocent = []string{
 // TestAdvisoryCVE2025_64484ManagedNamesInAnySpelling: peers.md rows 1, 2, 3 and 5; S-24.
 func TestAdvisoryCVE2025_64484ManagedNamesInAnySpelling(t *testing.T) {
 	t.Parallel()
-	m := newManaged([]string{"X-Employee", "x-orders-token", ""})
+	m := NewManaged([]string{"X-Employee", "x-orders-token", ""})
 	for _, name := range spoofed {
 		for _, spelling := range spellings(name) {
 			h := http.Header{spelling: {"admin"}, "Accept": {"*/*"}}
-			if m.strip(h); len(h) != 1 {
+			if m.Strip(h); len(h) != 1 {
 				t.Errorf("%q survived", spelling)
 			}
 		}
@@ -50,7 +48,7 @@ func TestAdvisoryCVE2025_64484ManagedNamesInAnySpelling(t *testing.T) {
 		h[name] = []string{"1"}
 	}
 	before := maps.Clone(h)
-	m.strip(h)
+	m.Strip(h)
 	for name := range before {
 		if _, ok := h[name]; !ok {
 			t.Errorf("%.40q was taken", name)
@@ -62,8 +60,8 @@ func TestAdvisoryCVE2025_64484ManagedNamesInAnySpelling(t *testing.T) {
 func TestS24OverTheWire(t *testing.T) {
 	t.Parallel()
 	app := newRawApp(t, okAnswer)
-	m := newManaged([]string{"X-Employee", "X-Orders-Token"})
-	server := newFront(t, config.Upstream{Host: app.address}, outgoing{errand: preparing(func(out, _ *http.Request) { m.strip(out.Header) })})
+	m := NewManaged([]string{"X-Employee", "X-Orders-Token"})
+	server := newFront(t, there{Host: app.address}, Outgoing{Errand: preparing(func(out, _ *http.Request) { m.Strip(out.Header) })})
 	var request strings.Builder
 	request.WriteString("GET / HTTP/1.1\r\nHost: app\r\nConnection: close\r\nX-Innocent: 1\r\n")
 	for _, name := range spoofed {
@@ -93,9 +91,9 @@ func TestAdvisoryCVE2026_29054ConnectionCannotRemoveOurs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			app := newRawApp(t, okAnswer)
-			m := newManaged(nil)
-			server := newFront(t, config.Upstream{Host: app.address}, outgoing{errand: preparing(func(out, _ *http.Request) {
-				m.strip(out.Header)
+			m := NewManaged(nil)
+			server := newFront(t, there{Host: app.address}, Outgoing{Errand: preparing(func(out, _ *http.Request) {
+				m.Strip(out.Header)
 				out.Header["X-Postern-User"] = []string{"anna"}
 				out.Header["Authorization"] = []string{"Bearer ours"}
 			})})
@@ -119,25 +117,25 @@ func TestS12RoutingHeaders(t *testing.T) {
 		"X-Original-URL", "X-Original-URI", "X-Rewrite-URL", "X-Forwarded-Uri", "X-Forwarded-Path", "X-Forwarded-Method",
 		"X-Envoy-Original-Path", "X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override",
 	}
-	all, some := newRouting(nil), newRouting([]string{"x-http-method-override"})
+	all, some := NewRouting(nil), NewRouting([]string{"x-http-method-override"})
 	for _, name := range names {
 		for _, spelling := range spellings(name) {
 			h := http.Header{spelling: {"/admin"}}
-			if all.strip(h); len(h) != 0 {
+			if all.Strip(h); len(h) != 0 {
 				t.Errorf("%q survived", spelling)
 			}
 			h = http.Header{spelling: {"/admin"}}
-			if some.strip(h); (len(h) == 1) != (name == "X-HTTP-Method-Override") {
+			if some.Strip(h); (len(h) == 1) != (name == "X-HTTP-Method-Override") {
 				t.Errorf("with an exception: %q, left %v", spelling, h)
 			}
 			h = http.Header{spelling: {"/admin"}}
-			if newManaged(nil).strip(h); len(h) != 1 {
+			if NewManaged(nil).Strip(h); len(h) != 1 {
 				t.Errorf("%q is removed from apps that decide for themselves", spelling)
 			}
 		}
 	}
 	if h := (http.Header{"X-Postern-User": {"a"}}); true {
-		if all.strip(h); len(h) != 1 {
+		if all.Strip(h); len(h) != 1 {
 			t.Error("the sets are separate")
 		}
 	}
@@ -146,9 +144,9 @@ func TestS12RoutingHeaders(t *testing.T) {
 // TestFoldIsWhatItSays compares the allocation-free look-up with the plain definition.
 func TestFoldIsWhatItSays(t *testing.T) {
 	t.Parallel()
-	m := newManaged([]string{"X-Employee", strings.Repeat("long-", 40)})
+	m := NewManaged([]string{"X-Employee", strings.Repeat("long-", 40)})
 	plain := func(name string) bool {
-		folded := foldString(name)
+		folded := Fold(name)
 		return slices.ContainsFunc(managedFamilies[:], func(f string) bool { return strings.HasPrefix(folded, f) }) ||
 			slices.Contains(managedNames[:], folded) || folded == "xemployee" || folded == strings.Repeat("long", 40)
 	}
@@ -157,7 +155,7 @@ func TestFoldIsWhatItSays(t *testing.T) {
 		name := names[int(pick)%len(names)]
 		at := int(cut) % (len(name) + 1)
 		name = name[:at] + string(noise) + name[at:]
-		return m.has(name) == plain(name)
+		return m.Has(name) == plain(name)
 	}
 	if err := quick.Check(check, &quick.Config{MaxCount: 5000}); err != nil {
 		t.Error(err)
@@ -165,16 +163,16 @@ func TestFoldIsWhatItSays(t *testing.T) {
 }
 
 func FuzzManaged(f *testing.F) {
-	m := newManaged([]string{"X-Employee"})
+	m := NewManaged([]string{"X-Employee"})
 	for _, name := range append(slices.Clone(spoofed), innocent...) {
 		f.Add(name)
 	}
 	f.Fuzz(func(t *testing.T, name string) {
-		folded := foldString(name)
-		if strings.HasPrefix(folded, "xpostern") && !m.has(name) {
+		folded := Fold(name)
+		if strings.HasPrefix(folded, "xpostern") && !m.Has(name) {
 			t.Fatalf("%q passes", name)
 		}
-		if m.has(name) && !m.has(folded) {
+		if m.Has(name) && !m.Has(folded) {
 			t.Fatalf("%q is managed, %q is not", name, folded)
 		}
 	})
@@ -193,16 +191,16 @@ func twentyHeaders() http.Header {
 }
 
 func TestStripAllocatesNothing(t *testing.T) {
-	m, routing, h := newManaged([]string{"X-Employee"}), newRouting(nil), twentyHeaders()
-	if n := testing.AllocsPerRun(100, func() { m.strip(h); routing.strip(h) }); n != 0 {
+	m, routing, h := NewManaged([]string{"X-Employee"}), NewRouting(nil), twentyHeaders()
+	if n := testing.AllocsPerRun(100, func() { m.Strip(h); routing.Strip(h) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
 
 func BenchmarkStrip(b *testing.B) {
-	m, h := newManaged([]string{"X-Employee"}), twentyHeaders()
+	m, h := NewManaged([]string{"X-Employee"}), twentyHeaders()
 	b.ReportAllocs()
 	for b.Loop() {
-		m.strip(h)
+		m.Strip(h)
 	}
 }

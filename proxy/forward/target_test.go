@@ -1,4 +1,4 @@
-package proxy
+package forward
 
 import (
 	"context"
@@ -9,15 +9,13 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"postern/config"
 )
 
 // TestS51RefusedTargets sends raw bytes: part of the answers is given by net/http, and the tests hold it to that.
 func TestS51RefusedTargets(t *testing.T) {
 	t.Parallel()
 	app := newRawApp(t, okAnswer)
-	server := newFront(t, config.Upstream{Host: app.address}, outgoing{})
+	server := newFront(t, there{Host: app.address}, Outgoing{})
 	const host = "Host: app\r\n"
 	for name, test := range map[string]struct {
 		request string
@@ -86,7 +84,7 @@ func TestS51RefusedTargets(t *testing.T) {
 func TestS51RefusedTargetsOverHTTP2(t *testing.T) {
 	t.Parallel()
 	app := newRawApp(t, okAnswer)
-	server := newFront(t, config.Upstream{Host: app.address}, outgoing{})
+	server := newFront(t, there{Host: app.address}, Outgoing{})
 	client := h2cClient(t)
 	for name, test := range map[string]struct {
 		edit   func(*http.Request)
@@ -137,13 +135,13 @@ func TestS51AbsoluteFormOfAKnownHost(t *testing.T) {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.RequestURI, r.Host = target, "app.example"
 		r.URL, _ = url.Parse(target)
-		if problem := checkTarget(r, "other", "app.example"); problem != nil {
-			t.Errorf("%s: %s", target, problem.text)
+		if problem := CheckTarget(r, "other", "app.example"); problem != nil {
+			t.Errorf("%s: %s", target, problem.Text)
 		}
-		if problem := checkTarget(r, "other"); problem == nil {
+		if problem := CheckTarget(r, "other"); problem == nil {
 			t.Errorf("%s: accepted for another host", target)
 		}
-		if got := rawTarget(r); got != want {
+		if got := RawTarget(r); got != want {
 			t.Errorf("%s: target %q; want %q", target, got, want)
 		}
 	}
@@ -153,7 +151,7 @@ func TestS51TwoHostsOverHTTP2(t *testing.T) {
 	t.Parallel()
 	r := httptest.NewRequest("GET", "/", nil) // what net/http leaves of ":authority: a" with "host: b"
 	r.Host, r.Header["Host"] = "a", []string{"b"}
-	if problem := checkTarget(r); problem == nil || problem.code != "invalid_host" {
+	if problem := CheckTarget(r); problem == nil || problem.Code != "invalid_host" {
 		t.Errorf("%v", problem)
 	}
 }
@@ -162,8 +160,8 @@ func TestRawPath(t *testing.T) {
 	t.Parallel()
 	for target, want := range map[string]string{"/a?b": "/a", "/a": "/a", "/?": "/", "/a%3Fb?c?d": "/a%3Fb", `/a\b|`: `/a\b|`} {
 		r := httptest.NewRequest("GET", "/", nil)
-		if r.RequestURI = target; rawPath(r) != want {
-			t.Errorf("%s: %q", target, rawPath(r))
+		if r.RequestURI = target; RawPath(r) != want {
+			t.Errorf("%s: %q", target, RawPath(r))
 		}
 	}
 }
@@ -180,11 +178,11 @@ func FuzzCheckTarget(f *testing.F) {
 			return
 		}
 		r := &http.Request{Method: "GET", RequestURI: target, URL: u, Host: host, ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{}}
-		if checkTarget(r) != nil {
+		if CheckTarget(r) != nil {
 			return
 		}
 		sent := r.Clone(t.Context())
-		sendTarget(sent, rawTarget(r))
+		sendTarget(sent, RawTarget(r))
 		if got := sent.URL.RequestURI(); got != target {
 			t.Fatalf("%q would be sent as %q", target, got)
 		}

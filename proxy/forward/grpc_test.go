@@ -1,4 +1,4 @@
-package proxy
+package forward
 
 import (
 	"context"
@@ -17,8 +17,6 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
-
-	"postern/config"
 )
 
 // TestGRPCThroughH2C: unary call, status in trailers, server stream that is ended by the client.
@@ -38,7 +36,7 @@ func TestGRPCThroughH2C(t *testing.T) {
 	go func() { _ = app.Serve(listener) }()
 	t.Cleanup(app.Stop)
 
-	server := newFront(t, config.Upstream{Host: listener.Addr().String(), H2C: true}, outgoing{errand: preparing(func(out, _ *http.Request) {
+	server := newFront(t, there{Host: listener.Addr().String(), Way: Way{H2C: true}}, Outgoing{Errand: preparing(func(out, _ *http.Request) {
 		out.Header["X-Ours"] = []string{"yes"}
 	})})
 	conn, err := grpc.NewClient(server.Listener.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
@@ -96,7 +94,7 @@ func TestH2CResetsAreNotRetriedForEver(t *testing.T) {
 			go resetStreams(conn)
 		}
 	}()
-	server := newFront(t, config.Upstream{Host: listener.Addr().String(), H2C: true}, outgoing{})
+	server := newFront(t, there{Host: listener.Addr().String(), Way: Way{H2C: true}}, Outgoing{})
 	if status, _, _ := send(t, server.Server, "GET / HTTP/1.1\r\nHost: app\r\n\r\n"); status != http.StatusBadGateway {
 		t.Errorf("%d; want 502", status)
 	}

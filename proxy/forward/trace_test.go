@@ -1,4 +1,4 @@
-package proxy
+package forward
 
 import (
 	"net/http/httptest"
@@ -18,14 +18,14 @@ func TestS37DigitsAreMasked(t *testing.T) {
 		"/x%3001017012345":       "/x%*************",
 		"a01017012345b010170123": "a***********b010170123",
 	} {
-		if got := maskDigits(text); got != want {
-			t.Errorf("maskDigits(%q) = %q, want %q", text, got, want)
+		if got := MaskDigits(text); got != want {
+			t.Errorf("MaskDigits(%q) = %q, want %q", text, got, want)
 		}
 	}
-	if got := maskDigits("/" + strings.Repeat("a", 501) + "01017012345"); strings.Contains(got, "0101") {
+	if got := MaskDigits("/" + strings.Repeat("a", 501) + "01017012345"); strings.Contains(got, "0101") {
 		t.Errorf("digits survive the cut: %s", got)
 	}
-	if got := maskDigits(strings.Repeat("x", 5000)); len(got) > 600 {
+	if got := MaskDigits(strings.Repeat("x", 5000)); len(got) > 600 {
 		t.Errorf("%d bytes of a long text", len(got))
 	}
 }
@@ -33,20 +33,20 @@ func TestS37DigitsAreMasked(t *testing.T) {
 // S-37: a request id is taken over only if it is one.
 func TestS37RequestID(t *testing.T) {
 	t.Parallel()
-	ids := newRequestIDs()
+	ids := NewRequestIDs()
 	for given, taken := range map[string]bool{
 		"abc-123_X.y": true, "": false, strings.Repeat("a", 64): true, strings.Repeat("a", 65): false,
 		"a b": false, "a\"b": false, "<x>": false, "æ": false,
 	} {
 		r := httptest.NewRequest("GET", "/", nil)
-		r.Header[headerRequestID] = []string{given}
-		if got := ids.of(r); (got == given) != taken || !validRequestID(got) {
+		r.Header[HeaderRequestID] = []string{given}
+		if got := ids.Of(r); (got == given) != taken || !validRequestID(got) {
 			t.Errorf("given %q, used %q", given, got)
 		}
 	}
 	r := httptest.NewRequest("GET", "/", nil)
-	r.Header[headerRequestID] = []string{"a", "b"}
-	if got := ids.of(r); got == "a" || got == "b" {
+	r.Header[HeaderRequestID] = []string{"a", "b"}
+	if got := ids.Of(r); got == "a" || got == "b" {
 		t.Error("one of two ids was taken")
 	}
 }
@@ -60,8 +60,8 @@ func TestTraceID(t *testing.T) {
 	} {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.Header.Set("Traceparent", parent)
-		if got := traceID(r); got != want {
-			t.Errorf("traceID(%q) = %q", parent, got)
+		if got := TraceID(r); got != want {
+			t.Errorf("TraceID(%q) = %q", parent, got)
 		}
 	}
 }

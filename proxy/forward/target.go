@@ -1,35 +1,35 @@
-package proxy
+package forward
 
 import (
 	"net/http"
 	"strings"
 )
 
-// targetProblem is why a request is refused before anything else is looked at. The text is a constant: nothing of the request is in it.
-type targetProblem struct {
-	status int
-	code   string
-	text   string
+// Problem is why a request is refused before anything else is looked at. The text is a constant: nothing of the request is in it.
+type Problem struct {
+	Status int
+	Code   string
+	Text   string
 }
 
 var (
-	problemMethod    = targetProblem{http.StatusMethodNotAllowed, "method_not_allowed", "The method is not allowed."}
-	problemForm      = targetProblem{http.StatusBadRequest, "invalid_target", "The request target must be a path that begins with one slash."}
-	problemControl   = targetProblem{http.StatusBadRequest, "invalid_target", "The request target holds a control character."}
-	problemFragment  = targetProblem{http.StatusBadRequest, "invalid_target", "The request target holds a fragment."}
-	problemEscape    = targetProblem{http.StatusBadRequest, "invalid_target", "The path holds an invalid escape."}
-	problemAbsolute  = targetProblem{http.StatusBadRequest, "invalid_target", "The request target names another host than the request is for."}
-	problemHost      = targetProblem{http.StatusBadRequest, "invalid_host", "The Host header is malformed."}
-	problemTwoHosts  = targetProblem{http.StatusBadRequest, "invalid_host", "The request names more than one host."}
-	problemTwoTokens = targetProblem{http.StatusBadRequest, "invalid_request", "The request carries more than one Authorization header."}
+	problemMethod    = Problem{http.StatusMethodNotAllowed, "method_not_allowed", "The method is not allowed."}
+	problemForm      = Problem{http.StatusBadRequest, "invalid_target", "The request target must be a path that begins with one slash."}
+	problemControl   = Problem{http.StatusBadRequest, "invalid_target", "The request target holds a control character."}
+	problemFragment  = Problem{http.StatusBadRequest, "invalid_target", "The request target holds a fragment."}
+	problemEscape    = Problem{http.StatusBadRequest, "invalid_target", "The path holds an invalid escape."}
+	problemAbsolute  = Problem{http.StatusBadRequest, "invalid_target", "The request target names another host than the request is for."}
+	problemHost      = Problem{http.StatusBadRequest, "invalid_host", "The Host header is malformed."}
+	problemTwoHosts  = Problem{http.StatusBadRequest, "invalid_host", "The request names more than one host."}
+	problemTwoTokens = Problem{http.StatusBadRequest, "invalid_request", "The request carries more than one Authorization header."}
 )
 
-// checkTarget refuses what no app should have to make sense of (contract 4.1, step 1; S-51), and returns nil for everything else. The
+// CheckTarget refuses what no app should have to make sense of (contract 4.1, step 1; S-51), and returns nil for everything else. The
 // query is scanned for control characters and never parsed.
 //
 // hosts are the only ones, as host or host:port, that a target in absolute form may name. net/http hides the Host header behind such
 // a target, so that "the same as Host" cannot be asked; any other one is refused.
-func checkTarget(r *http.Request, hosts ...string) *targetProblem {
+func CheckTarget(r *http.Request, hosts ...string) *Problem {
 	if r.Method == http.MethodConnect || r.Method == http.MethodTrace {
 		return &problemMethod
 	}
@@ -50,12 +50,12 @@ func checkTarget(r *http.Request, hosts ...string) *targetProblem {
 			return &problemAbsolute
 		}
 	}
-	return checkBytes(rawTarget(r))
+	return checkBytes(RawTarget(r))
 }
 
-// rawTarget is path and query byte for byte as they came, of a target in origin or absolute form (RFC 9112 §3.2). It is what the policy
+// RawTarget is path and query byte for byte as they came, of a target in origin or absolute form (RFC 9112 §3.2). It is what the policy
 // reads and what the app gets.
-func rawTarget(r *http.Request) string {
+func RawTarget(r *http.Request) string {
 	target := r.RequestURI
 	if strings.HasPrefix(target, "/") {
 		return target
@@ -74,13 +74,13 @@ func rawTarget(r *http.Request) string {
 	}
 }
 
-// rawPath is [rawTarget] without the query: what to hand to package policy.
-func rawPath(r *http.Request) string {
-	path, _, _ := strings.Cut(rawTarget(r), "?")
+// RawPath is [RawTarget] without the query: what to hand to package policy.
+func RawPath(r *http.Request) string {
+	path, _, _ := strings.Cut(RawTarget(r), "?")
 	return path
 }
 
-func checkBytes(target string) *targetProblem {
+func checkBytes(target string) *Problem {
 	inPath, onlySlashes, odd := true, true, false
 	for i := 0; i < len(target); i++ {
 		switch c := target[i]; {
@@ -149,7 +149,7 @@ func isAlphanumeric(c byte) bool {
 
 // checkHost allows "name", "name:port", "1.2.3.4", "[::1]:port" and nothing that could be read as more than one of them, or end up as a
 // parameter where somebody copies it (peers.md row 11). HTTP/1.0 may do without.
-func checkHost(r *http.Request) *targetProblem {
+func checkHost(r *http.Request) *Problem {
 	for _, host := range r.Header["Host"] { // only HTTP/2 leaves one, beside ":authority"
 		if host != r.Host {
 			return &problemTwoHosts

@@ -1,4 +1,4 @@
-package proxy
+package forward
 
 import (
 	"bufio"
@@ -10,8 +10,6 @@ import (
 	"testing"
 
 	"golang.org/x/net/websocket"
-
-	"postern/config"
 )
 
 const switching = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: "
@@ -42,7 +40,7 @@ func TestS01OnlyWebSocketIsForwarded(t *testing.T) {
 					answer = "HTTP/1.1 101 Switching Protocols\r\n\r\n"
 				}
 				app := newRawApp(t, answer)
-				server := newFront(t, config.Upstream{Host: app.address}, outgoing{})
+				server := newFront(t, there{Host: app.address}, Outgoing{})
 				if status, _, _ := send(t, server.Server, head+"Host: app\r\n\r\n"+preface); status != http.StatusBadGateway && status != http.StatusBadRequest {
 					t.Errorf("%d; want 502", status)
 				}
@@ -65,7 +63,7 @@ func TestS01OnlyWebSocketIsForwarded(t *testing.T) {
 func TestS01UnaskedSwitchIs502(t *testing.T) {
 	t.Parallel()
 	app := newRawApp(t, switching+"h2c\r\n\r\n")
-	server := newFront(t, config.Upstream{Host: app.address}, outgoing{})
+	server := newFront(t, there{Host: app.address}, Outgoing{})
 	if status, _, _ := send(t, server.Server, "GET / HTTP/1.1\r\nHost: app\r\n\r\n"); status != 502 {
 		t.Errorf("plain request: %d", status)
 	}
@@ -87,7 +85,7 @@ func TestWebSocketEchoes(t *testing.T) {
 	for _, h2c := range []bool{false, true} { // WebSocket goes by HTTP/1.1 also to an app that speaks h2c
 		app := newApp(t, echo.ServeHTTP)
 		app.H2C = h2c
-		server := newFront(t, app, outgoing{cookieCaller: true})
+		server := newFront(t, app, Outgoing{})
 		conn, err := websocket.Dial(strings.Replace(server.URL, "http", "ws", 1)+"/chat?x", "", server.URL)
 		if err != nil {
 			t.Fatal(err)
@@ -113,7 +111,7 @@ func TestAdvisory1347FailedUpgradeIsNoTunnel(t *testing.T) {
 		w.WriteHeader(http.StatusNotFound)
 	})
 	var requests atomic.Int32
-	server := newFront(t, app, outgoing{errand: preparing(func(out, _ *http.Request) {
+	server := newFront(t, app, Outgoing{Errand: preparing(func(out, _ *http.Request) {
 		requests.Add(1)
 		out.Header["X-Ours"] = []string{"checked"}
 	})})
@@ -140,14 +138,14 @@ func TestIsUpgrade(t *testing.T) {
 	t.Parallel()
 	r := httptest.NewRequest("GET", "/", nil)
 	r.Header["Connection"], r.Header["Upgrade"] = []string{"keep-alive", "foo, UPGRADE"}, []string{"WebSocket"}
-	if !isUpgrade(r) {
+	if !IsUpgrade(r) {
 		t.Error("a handshake in other words is one, too")
 	}
 	if withoutUpgrade(r) != r {
 		t.Error("a handshake is passed as it is")
 	}
 	r.ProtoMajor, r.ProtoMinor = 2, 0
-	if isUpgrade(r) || !asksForUpgrade(r) {
+	if IsUpgrade(r) || !AsksForUpgrade(r) {
 		t.Error("HTTP/2 has no Upgrade")
 	}
 	if plain := withoutUpgrade(r); plain.Header.Get("Upgrade") != "" || r.Header.Get("Upgrade") == "" {

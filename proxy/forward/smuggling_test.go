@@ -1,4 +1,4 @@
-package proxy
+package forward
 
 import (
 	"bufio"
@@ -7,8 +7,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-
-	"postern/config"
 )
 
 // TestAdvisoryCVE2025_22871Smuggling: peers.md row 76. Whatever the two sides could read differently is refused, or reaches the app
@@ -67,7 +65,7 @@ func TestAdvisoryCVE2025_22871Smuggling(t *testing.T) {
 					reached.Add(1)
 				}
 			})
-			server := newFront(t, app, outgoing{errand: preparing(func(_, in *http.Request) {
+			server := newFront(t, app, Outgoing{Errand: preparing(func(_, in *http.Request) {
 				if in.URL.Path == "/smuggled" {
 					decided.Add(1)
 				}
@@ -101,7 +99,7 @@ func TestAdvisoryCVE2024_24791ExpectContinue(t *testing.T) {
 		body, _ := io.ReadAll(r.Body)
 		_, _ = w.Write(body)
 	})
-	server := newFront(t, app, outgoing{})
+	server := newFront(t, app, Outgoing{})
 	for range 3 {
 		conn := dial(t, server.Server)
 		_, _ = io.WriteString(conn, "POST /refuse HTTP/1.1\r\nHost: app\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n")
@@ -130,7 +128,7 @@ func TestAdvisoryCVE2024_24791ExpectContinue(t *testing.T) {
 func TestAdvisoryCVE2025_64763EarlyBytes(t *testing.T) {
 	t.Parallel()
 	app := newRawApp(t, "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-	server := newFront(t, config.Upstream{Host: app.address}, outgoing{})
+	server := newFront(t, there{Host: app.address}, Outgoing{})
 	conn := dial(t, server.Server)
 	_, _ = io.WriteString(conn, "GET /ws HTTP/1.1\r\nHost: app\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nTRACE /early HTTP/1.1\r\nHost: app\r\n\r\n")
 	reader := bufio.NewReader(conn)

@@ -1,4 +1,4 @@
-package proxy
+package forward
 
 import (
 	"net/http"
@@ -21,36 +21,39 @@ var (
 	}
 )
 
-// managed is a set of header names to be removed in any spelling: "X-Postern-User", "x_postern_user" and "X.Postern~User" are one name to
+// Names is a set of header names to be removed in any spelling: "X-Postern-User", "x_postern_user" and "X.Postern~User" are one name to
 // some app (CGI and WSGI fold bytes, PHP too). It is made once and safe for concurrent use.
-type managed struct {
+type Names struct {
 	families []string
 	names    map[string]struct{}
 	longest  int
 	initials [256]bool // first bytes of folded names, to be done with most headers at once
 }
 
-// newManaged is the set of the names that Postern manages, and those that the operator made it manage ("identity.claims", "upstream-tokens").
-func newManaged(extra []string) *managed {
+// NewManaged is the set of the names that Postern manages, and those that the operator made it manage ("identity.claims", "upstream-tokens").
+func NewManaged(extra []string) *Names {
 	m := newNames(managedFamilies[:], managedNames[:])
 	for _, name := range extra {
-		m.add(foldString(name))
+		m.add(Fold(name))
 	}
 	return m
 }
 
-// newRouting is the set of S-12 without the exceptions of "forward-headers". It is for apps that rely on Postern's decision, by a policy
+// NewRouting is the set of S-12 without the exceptions of "forward-headers". It is for apps that rely on Postern's decision, by a policy
 // or by require-auth; other apps get these headers as they came.
-func newRouting(forward []string) *managed {
+func NewRouting(forward []string) *Names {
 	m := newNames(nil, routingNames[:])
 	for _, name := range forward {
-		delete(m.names, foldString(name))
+		delete(m.names, Fold(name))
 	}
 	return m
 }
 
-func newNames(families, names []string) *managed {
-	m := &managed{families: slices.Clone(families), names: map[string]struct{}{}}
+// NewForwarded is Forwarded and every X-Forwarded-*, known or not.
+func NewForwarded() *Names { return newNames([]string{"xforwarded"}, []string{"forwarded"}) }
+
+func newNames(families, names []string) *Names {
+	m := &Names{families: slices.Clone(families), names: map[string]struct{}{}}
 	for _, family := range families {
 		m.initials[family[0]] = true
 		m.longest = max(m.longest, len(family))
@@ -61,7 +64,7 @@ func newNames(families, names []string) *managed {
 	return m
 }
 
-func (m *managed) add(folded string) {
+func (m *Names) add(folded string) {
 	if folded == "" {
 		return
 	}
@@ -70,10 +73,10 @@ func (m *managed) add(folded string) {
 	m.initials[folded[0]] = true
 }
 
-// strip removes every header of the set. It allocates nothing.
-func (m *managed) strip(h http.Header) {
+// Strip removes every header of the set. It allocates nothing.
+func (m *Names) Strip(h http.Header) {
 	for name := range h {
-		if m.has(name) {
+		if m.Has(name) {
 			delete(h, name) // as it stands: h.Del would look for the canonical spelling
 		}
 	}
@@ -82,8 +85,8 @@ func (m *managed) strip(h http.Header) {
 // foldBuffer is longer than any managed name that a reasonable operator makes up; longer ones are compared on the heap.
 const foldBuffer = 96
 
-// has says whether a name folds to one of the set.
-func (m *managed) has(name string) bool {
+// Has says whether a name folds to one of the set.
+func (m *Names) Has(name string) bool {
 	start := 0
 	for start < len(name) && !isAlphanumeric(name[start]) {
 		start++
@@ -111,8 +114,8 @@ func (m *managed) has(name string) bool {
 	return found
 }
 
-// foldString removes every byte that is no letter or digit, and case.
-func foldString(name string) string {
+// Fold removes every byte that is no letter or digit, and case.
+func Fold(name string) string {
 	folded := make([]byte, 0, len(name))
 	for i := range len(name) {
 		if isAlphanumeric(name[i]) {

@@ -1,24 +1,25 @@
-package proxy
+package forward
 
 import (
 	"net/http"
 	"strings"
 )
 
-// credentialKind says what a request's Authorization header is, before anything in it is believed.
-type credentialKind uint8
+// CredentialKind says what a request's Authorization header is, before anything in it is believed.
+type CredentialKind uint8
 
+// The kinds of credential.
 const (
-	credentialNone        credentialKind = iota // there is none
-	credentialBearer                            // one well-formed Bearer token
-	credentialPassthrough                       // of a scheme that the operator leaves to the app (option authorization-passthrough)
-	credentialMalformed                         // anything else: another scheme, two credentials, a token that is none (S-24)
+	NoCredential CredentialKind = iota // there is none
+	BearerToken                        // one well-formed Bearer token
+	Passthrough                        // of a scheme that the operator leaves to the app (option authorization-passthrough)
+	Malformed                          // anything else: another scheme, two credentials, a token that is none (S-24)
 )
 
-// credential is what a request says about itself. token is only there for a bearer, without the scheme, and nothing of it is verified.
-type credential struct {
-	kind  credentialKind
-	token string
+// Credential is what a request says about itself. Token is only there for a bearer, without the scheme, and nothing of it is verified.
+type Credential struct {
+	Kind  CredentialKind
+	Token string
 }
 
 const (
@@ -26,27 +27,27 @@ const (
 	maxBearer    = 16 << 10 // bytes of a token; what is longer costs more to look at than it can be worth (peers.md row 59)
 )
 
-// readCredential reads the Authorization header by RFC 6750 §2.1: "Bearer", one space or more, one b64token, and not a byte more. Only the case
+// ReadCredential reads the Authorization header by RFC 6750 §2.1: "Bearer", one space or more, one b64token, and not a byte more. Only the case
 // of the scheme is free (RFC 9110 §11.1). What some app might read as a token although it is not of this form is malformed, so that
 // no second reading gets past the verification. passthrough names schemes, without regard to case.
-func readCredential(h http.Header, passthrough []string) credential {
+func ReadCredential(h http.Header, passthrough []string) Credential {
 	values, present := h["Authorization"]
 	if !present || len(values) == 0 {
-		return credential{}
+		return Credential{}
 	}
 	if len(values) > 1 {
-		return credential{kind: credentialMalformed}
+		return Credential{Kind: Malformed}
 	}
 	scheme, rest, _ := strings.Cut(values[0], " ")
 	switch {
 	case strings.EqualFold(scheme, bearerScheme):
 		if token := strings.TrimLeft(rest, " "); isBearerToken(token) {
-			return credential{credentialBearer, token}
+			return Credential{BearerToken, token}
 		}
 	case scheme != "" && hasFold(passthrough, scheme) && isPassable(rest):
-		return credential{kind: credentialPassthrough}
+		return Credential{Kind: Passthrough}
 	}
-	return credential{kind: credentialMalformed}
+	return Credential{Kind: Malformed}
 }
 
 // isBearerToken is b64token: 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"=".
@@ -83,9 +84,9 @@ func isPassable(rest string) bool {
 	return true
 }
 
-// tokenInQuery says whether a query has a parameter named "access_token" (RFC 6750 §2.3), however the name is escaped. Parameters end at "&" and,
+// TokenInQuery says whether a query has a parameter named "access_token" (RFC 6750 §2.3), however the name is escaped. Parameters end at "&" and,
 // for apps that still read them so, at ";". The rest of the query is the app's and is not looked into; nothing is allocated.
-func tokenInQuery(query string) bool {
+func TokenInQuery(query string) bool {
 	for query != "" {
 		parameter := query
 		if end := strings.IndexAny(query, "&;"); end >= 0 {

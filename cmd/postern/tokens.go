@@ -1,0 +1,144 @@
+package main
+
+import (
+	"fmt"
+	"sync/atomic"
+
+	"postern/config"
+	"postern/obo"
+	"postern/obo/guard"
+	"postern/obo/tokenapi"
+	"postern/oidc"
+)
+
+// tokenClient is the app as the client of one provider that it can ask for tokens.
+type tokenClient struct {
+	name        string
+	credentials oidc.Credentials
+	silent      bool // it is a provider, and never asked
+}
+
+// tokenClients are those of the platform that are enabled, in the order in which they are named to the app.
+func tokenClients(cfg *config.Config) []tokenClient {
+	var clients []tokenClient
+	add := func(name string, p config.Provider, c oidc.Credentials) {
+		if p.Enabled {
+			c.ClientID, c.JWK, c.Secret, c.FederatedTokenFile = p.ClientID, p.ClientJWK, p.ClientSecret, p.FederatedTokenFile
+			clients = append(clients, tokenClient{name, c, name == oidc.IDPorten})
+		}
+	}
+	p := &cfg.Providers
+	add(oidc.EntraID, p.Azure, oidc.Credentials{})
+	add(oidc.TokenX, p.TokenX, oidc.Credentials{OmitClientID: true})
+	add(oidc.Maskinporten, p.Maskinporten, oidc.Credentials{})
+	add(oidc.IDPorten, p.IDPorten, oidc.Credentials{})
+	return clients
+}
+
+// wantsTokens says whether anybody here asks for tokens for the next hop.
+func wantsTokens(cfg *config.Config) bool {
+	return cfg.TokenAPIEnabled() || len(cfg.Egress.Routes) > 0 || len(cfg.Identity.UpstreamTokens) > 0
+}
+
+// addBroker builds what gets tokens for the next hop. Its calls have shorter times than those of a login: an app waits for them.
+func (s *sidecar) addBroker(shared oidc.Deps) error {
+	shared.HTTP = oidc.NewTokenHTTPClient(s.cfg.Outbound, s.cfg.Token.HTTP)
+	var known []obo.Provider
+	for _, client := range tokenClients(&s.cfg) {
+		provider, err := s.trusted.named(client.name)
+		if err != nil {
+			return err
+		}
+		if provider != s.provider && s.health.providers[client.name] == nil {
+			s.health.outbound[client.name] = provider
+		}
+		p := obo.Provider{Name: client.name, Credentials: client.credentials, Deps: shared}
+		if !client.silent {
+			auth, err := oidc.NewAuthenticator(client.credentials, shared)
+			if err != nil {
+				return fmt.Errorf("%s: %w", client.name, err)
+			}
+			p.Endpoint = oidc.NewTokenEndpoint(provider, auth, shared)
+		}
+		known = append(known, p)
+	}
+	if s.asksLoginProvider() {
+		known = append(known, obo.Provider{Name: oidc.OpenID, Endpoint: s.client.TokenEndpoint(shared)})
+	}
+	var err error
+	s.broker, err = obo.NewBroker(known, obo.Config{CacheBytes: s.cacheBytes, MaxRetries: s.cfg.Token.HTTP.MaxRetries}, obo.Deps{Log: s.log, Registerer: s.registry})
+	return err
+}
+
+// addTokenAPI builds what the app asks for tokens, and has them looked into.
+func (s *sidecar) addTokenAPI(shared oidc.Deps, revoked func(raw string) bool) error {
+	cfg := &s.cfg
+	var looked []oidc.Introspected
+	for _, client := range tokenClients(cfg) {
+		provider, err := s.trusted.named(client.name)
+		if err != nil {
+			return err
+		}
+		looked = append(looked, oidc.Introspected{Name: client.name, Provider: provider, Audiences: introspectedAudiences(cfg, client.name)})
+	}
+	introspector, err := oidc.NewIntrospector(looked, revoked, s.cacheBytes, shared)
+	if err != nil {
+		return err
+	}
+	callers, err := s.guard(cfg.Token.AllowedHosts, "")
+	if err != nil {
+		return err
+	}
+	s.tokenAPI = tokenapi.New(tokenapi.Config{BodyBytes: cfg.Server.Limits.TokenAPIBytes, OpenID: s.asksLoginProvider()}, tokenapi.Deps{
+		Broker: s.broker, Introspector: introspector, Guard: callers, Log: s.log, Registerer: s.registry,
+	})
+	return nil
+}
+
+// introspectedAudiences are Texas': the app's own client ids, and none for Maskinporten.
+func introspectedAudiences(cfg *config.Config, name string) []string {
+	if name == oidc.EntraID {
+		return cfg.EntraClientIDs()
+	}
+	return cfg.InboundAudiences(name)
+}
+
+// asksLoginProvider says whether the app can be a client of its login provider beyond login, which it is for providers of no particular kind.
+func (s *sidecar) asksLoginProvider() bool {
+	return s.client != nil && s.client.ProviderName() == oidc.OpenID
+}
+
+// guard says who may speak to a listener of the app (S-22). The secret's file is read anew when it changes.
+func (s *sidecar) guard(hosts []string, secretHeader string) (*guard.Guard, error) {
+	cfg := guard.Config{AllowRemote: s.cfg.Token.AllowRemote, AllowedHosts: hosts, SecretHeader: secretHeader}
+	if s.cfg.Token.SecretFile == "" {
+		return guard.New(cfg), nil
+	}
+	if s.tokenSecret == nil {
+		s.tokenSecret = new(atomic.Pointer[string])
+		if err := s.readTokenSecret(s.cfg.Token.SecretFile); err != nil {
+			return nil, fmt.Errorf("token.secret-file: %w", err)
+		}
+		s.secretFiles["token.secret-file"] = s.cfg.Token.SecretFile
+	}
+	cfg.Secret = func() string { return *s.tokenSecret.Load() }
+	return guard.New(cfg), nil
+}
+
+func (s *sidecar) readTokenSecret(path string) error {
+	text, err := config.ReadSecret(nil, path)
+	if err != nil {
+		return err
+	}
+	secret := text.Reveal()
+	s.tokenSecret.Store(&secret)
+	return nil
+}
+
+// tokenAddress is where the token API is, empty if it is off.
+func tokenAddress(cfg *config.Config) string {
+	if !cfg.TokenAPIEnabled() {
+		return ""
+	}
+	return cfg.Token.BindAddress
+}

@@ -1,0 +1,43 @@
+package forward
+
+import (
+	"bufio"
+	"net"
+	"net/http"
+)
+
+// Answer is the writer of a request's answer. It notes what was written, for the log and to know what can still be said.
+type Answer struct {
+	http.ResponseWriter
+
+	Status int  // the final one; 0 before that
+	Wrote  bool // the head is on its way
+}
+
+// WriteHeader notes the status. Informational answers (1xx) come before the real one.
+func (a *Answer) WriteHeader(status int) {
+	if status >= 200 && !a.Wrote {
+		a.Wrote, a.Status = true, status
+	}
+	a.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements [http.ResponseWriter].
+func (a *Answer) Write(p []byte) (int, error) {
+	if !a.Wrote {
+		a.Wrote, a.Status = true, http.StatusOK
+	}
+	return a.ResponseWriter.Write(p)
+}
+
+// Hijack notes an upgrade, whose 101 the reverse proxy writes to the connection itself.
+func (a *Answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, buffered, err := http.NewResponseController(a.ResponseWriter).Hijack()
+	if err == nil {
+		a.Wrote, a.Status = true, http.StatusSwitchingProtocols
+	}
+	return conn, buffered, err
+}
+
+// Unwrap lets http.ResponseController reach Flush.
+func (a *Answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
