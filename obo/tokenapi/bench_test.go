@@ -8,7 +8,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -46,7 +45,7 @@ type benchCase struct {
 
 func benchCases(b *testing.B) (http.Handler, []benchCase) {
 	b.Helper()
-	token := obo.Token{Access: oidc.NewToken(benchToken), Expiry: time.Now().Add(time.Hour), Cached: true}
+	token := obo.Token{Access: oidc.NewToken(benchToken), ExpiresIn: 3599, Cached: true}
 	looked := oidc.Introspection{JSON: []byte(`{"active":true,"iss":"https://login.example/v2.0","pad":"` + strings.Repeat("x", 900) + `"}`)}
 	h := New(Config{}, Deps{
 		Broker:       &stillBroker{token},
