@@ -95,7 +95,7 @@ func isPlain(s string) bool {
 		x := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 | uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 		quote, slash := x^'"'*ones, x^'\\'*ones
 		// A byte below n borrows from its high bit in x-n*ones; a byte that is zero after the xor does so for n = 1.
-		if (x|x-0x20*ones|(quote-ones)&^quote|(slash-ones)&^slash)&highs != 0 {
+		if (x|(x-0x20*ones)|(quote-ones)&^quote|(slash-ones)&^slash)&highs != 0 {
 			return false
 		}
 	}
