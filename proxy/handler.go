@@ -165,7 +165,7 @@ func (h *Handler) nameApp() {
 		first := newIngresses(h.cfg.Front.Ingress[:1])[0]
 		realm, issuer, h.appName = cmp.Or(realm, first.host), cmp.Or(issuer, first.url("")), cmp.Or(h.appName, first.url(""))
 	}
-	h.challenge = "Bearer realm=" + quoted(cmp.Or(realm, "postern"))
+	h.challenge = "Bearer realm=" + forward.Quoted(cmp.Or(realm, "postern"))
 	if h.signer != nil {
 		h.assertions = newAssertions(h.signer, issuer, h.now, rand.Reader)
 	}
