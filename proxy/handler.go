@@ -46,6 +46,7 @@ type Deps struct {
 	Ring       *session.KeyRing
 	Bearer     *oidc.Verifier
 	Signer     *oidc.Signer
+	Tokens     Exchanger             // for upstream-tokens; nil without any
 	SignerKept bool                  // the keys of Signer come from a file, and outlive the process
 	Policy     func() *policy.Policy // the policy in force; nil: that of an app without one
 	Log        *slog.Logger
@@ -83,6 +84,7 @@ type Handler struct {
 	policy       func() *policy.Policy
 	bearer       *oidc.Verifier
 	assertions   *assertions
+	downstream   *downstream // nil without upstream-tokens
 	signer       *oidc.Signer
 	signerKept   bool
 	client       *oidc.Client
@@ -137,6 +139,9 @@ func New(cfg Config, d Deps) (*Handler, error) {
 		if err := h.sameOrigin.AddTrustedOrigin(in.origin); err != nil {
 			return nil, fmt.Errorf("ingress: %w", err)
 		}
+	}
+	if h.downstream, err = newDownstream(cfg.Identity.UpstreamTokens, d.Tokens); err != nil {
+		return nil, err
 	}
 	if h.policy == nil {
 		none := policy.WithoutFile(policy.Settings{RequireAuth: cfg.Front.RequireAuth})
