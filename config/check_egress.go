@@ -33,6 +33,9 @@ func (l *loader) checkEgress() {
 		} else if why := l.c.whyNotInbound(route.Provider); route.Provider == openID && route.As != "app" && why != "" {
 			refuse("provider openid %s", why) // its users' tokens are looked at before they are exchanged
 		}
+		if route.H2C && strings.HasPrefix(strings.ToLower(route.URL), "https:") {
+			refuse("says h2c, which is HTTP/2 over http; over https it is spoken where the other side knows it")
+		}
 		if route.Target == "" {
 			refuse("needs target: whom its tokens are for")
 		}

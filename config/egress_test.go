@@ -76,6 +76,8 @@ func TestEgressRoutesThatCannotBeMeant(t *testing.T) {
 		{"Maskinporten gives none to either", "{name: a, " + place + ", provider: maskinporten, as: auto}", nil, "to the app itself only"},
 		{"as somebody else", "{name: a, " + place + ", provider: tokenx, as: uesr}", nil, "nearest: user"},
 		{"without a target", "{name: a, url: 'https://a', provider: tokenx}", nil, "needs target"},
+		{"HTTP/2 in clear by TLS", "{name: a, " + place + ", provider: tokenx, h2c: true}", nil, "HTTP/2 over http"},
+		{"HTTP/2 in clear", "{name: a, url: 'http://localhost', target: t, provider: tokenx, h2c: true}", nil, ""},
 		{"no time at all", "{name: a, " + place + ", provider: tokenx, timeout: 0s}", nil, "timeout must be longer"},
 		{"Entra ID is off", "{name: a, " + place + ", provider: entra_id}", []string{"AZURE_ENABLED=false"}, "AZURE_ENABLED=true"},
 		{"TokenX is off", "{name: a, " + place + ", provider: tokenx}", []string{"TOKEN_X_ENABLED=false"}, "TOKEN_X_ENABLED=true"},

@@ -49,8 +49,8 @@ func newHTTPClient(out config.Outbound, t config.TokenHTTP) *http.Client {
 		Timeout:       t.OverallTimeout,
 		CheckRedirect: refuseRedirect,
 		Transport: &cappedTransport{next: &http.Transport{
-			Proxy:                  webProxy(out),
-			DialContext:            dialLocalNames(&net.Dialer{Timeout: t.ConnectTimeout, KeepAlive: 30 * time.Second}),
+			Proxy:                  WebProxy(out),
+			DialContext:            DialLocalNames(&net.Dialer{Timeout: t.ConnectTimeout, KeepAlive: 30 * time.Second}),
 			ForceAttemptHTTP2:      true,
 			TLSHandshakeTimeout:    t.ConnectTimeout,
 			ResponseHeaderTimeout:  t.ReadTimeout,
@@ -65,7 +65,8 @@ func newHTTPClient(out config.Outbound, t config.TokenHTTP) *http.Client {
 // refuseRedirect hands the 3xx itself to the caller: a redirect must never carry a client assertion, code or token elsewhere.
 func refuseRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-func webProxy(out config.Outbound) func(*http.Request) (*url.URL, error) {
+// WebProxy chooses the web proxy of a call, for [http.Transport]. It is the one of every call to a provider, and never one for loopback.
+func WebProxy(out config.Outbound) func(*http.Request) (*url.URL, error) {
 	// The library ignores an address that it cannot parse, and would then go directly. Who configured a proxy wants no direct calls.
 	for _, address := range []string{out.HTTPProxy.Reveal(), out.HTTPSProxy.Reveal()} {
 		if address == "" {
@@ -89,9 +90,11 @@ func webProxy(out config.Outbound) func(*http.Request) (*url.URL, error) {
 	}
 }
 
-type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
+// DialFunc is what [http.Transport] dials with.
+type DialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
 
-func dialLocalNames(d *net.Dialer) dialFunc {
+// DialLocalNames dials loopback for names below .localhost (RFC 6761 §6.3), and what d dials for all others.
+func DialLocalNames(d *net.Dialer) DialFunc {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		host, port, err := net.SplitHostPort(address)
 		if err != nil || !config.LoopbackHost(host) || net.ParseIP(host) != nil {

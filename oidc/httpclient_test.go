@@ -224,7 +224,7 @@ func TestLoginGoesThroughTheWebProxyOfTheEnvironment(t *testing.T) {
 func TestWebProxyAddressThatIsNoURLNeverMeansDirectCalls(t *testing.T) {
 	t.Parallel()
 	for _, address := range []string{"http://user:p%zz@proxy:1", "://", "http://[::1"} {
-		choose := webProxy(config.Outbound{HTTPSProxy: config.NewSecret(address)})
+		choose := WebProxy(config.Outbound{HTTPSProxy: config.NewSecret(address)})
 		u, err := choose(&http.Request{URL: &url.URL{Scheme: "https", Host: "idp.example"}})
 		if err == nil && u == nil {
 			t.Errorf("%q: %v, %v", address, u, err)

@@ -18,6 +18,7 @@ type passage struct {
 	request *http.Request
 	in      *ingress // that the request came in by; nil for another address
 	policy  *policy.Policy
+	path    policy.Path
 	route   policy.Route
 	ignored bool // auto-login leaves the path alone
 	keep    bool // Authorization goes on to the app although nobody was admitted by it
@@ -47,7 +48,7 @@ func (h *Handler) serveApp(v *visit, r *http.Request) error {
 	p := &v.passage
 	*p = passage{
 		h: h, visit: v, request: r,
-		in: h.ingresses.match(r.Host, h.forwardedHost(r), forward.RawPath(r)), policy: h.policy(), ignored: h.ignored.MatchPath(path),
+		in: h.ingresses.match(r.Host, h.forwardedHost(r), forward.RawPath(r)), policy: h.policy(), path: path, ignored: h.ignored.MatchPath(path),
 		keep: h.bearer == nil,
 	}
 	p.route = p.policy.Route(policy.Request{Path: path, Method: r.Method})
@@ -129,6 +130,9 @@ func (h *Handler) use(r *http.Request, value string) (*session.Session, error) {
 
 // forward sends the request to the app. Whatever the client wrote into a header of ours is gone before ours are set.
 func (h *Handler) forward(v *visit, r *http.Request, p *passage) error {
+	if err := h.fetch(v, r, p); err != nil {
+		return err
+	}
 	if err := h.attest(v, r, p); err != nil {
 		return err
 	}
@@ -184,6 +188,7 @@ func (h *Handler) introduce(v *visit, header http.Header, r *http.Request, p *pa
 	if v.assertion != "" {
 		header[headerAssertion] = []string{v.assertion}
 	}
+	v.hand(header)
 }
 
 // attest signs who is calling, for apps that can be reached by other ways too (contract 4.4).

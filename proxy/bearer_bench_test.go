@@ -17,7 +17,7 @@ import (
 )
 
 // newBearerDoor is a front door that takes tokens of an app of Entra ID, and such a token.
-func newBearerDoor(b *testing.B, upstream string) (*Handler, string) {
+func newBearerDoor(b testing.TB, upstream string, changes ...func(*Config, *Deps)) (*Handler, string) {
 	b.Helper()
 	const client = "aaaaaaaa-0000-4000-8000-00000000000a"
 	idp, err := devidp.New(devidp.Config{Clients: []devidp.ClientConfig{{ID: client, Secret: "s", RedirectURIs: []string{"http://localhost/cb"}}}})
@@ -45,14 +45,18 @@ func newBearerDoor(b *testing.B, upstream string) (*Handler, string) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	h, err := New(Config{
+	cfg, deps := Config{
 		Front:    config.Front{CSRF: "cross-site", PathStrictness: "readings", LoginRate: 50},
 		Upstream: config.Upstream{Host: upstream}, Cookie: config.Cookie{Prefix: "postern"}, PolicyFiles: true,
 		Identity: config.Identity{Headers: []string{"postern"}, MaxBytes: 6 << 10}, Limits: config.Limits{Cookies: 100, BodyBytes: 1 << 20},
 	}, Deps{
 		Bearer: verifier, Policy: func() *policy.Policy { return rules }, Registerer: prometheus.NewRegistry(),
 		Log: slog.New(slog.NewJSONHandler(struct{ io.Writer }{io.Discard}, nil)),
-	})
+	}
+	for _, change := range changes {
+		change(&cfg, &deps)
+	}
+	h, err := New(cfg, deps)
 	if err != nil {
 		b.Fatal(err)
 	}

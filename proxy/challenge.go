@@ -2,7 +2,8 @@ package proxy
 
 import (
 	"net/http"
-	"strings"
+
+	"postern/proxy/forward"
 )
 
 // challengeHeader is the WWW-Authenticate of a refusal (RFC 6750 §3, RFC 9470 §3, RFC 9728 §5.1), as a header to be sent. Empty parts are
@@ -13,30 +14,13 @@ func (h *Handler) challengeHeader(in *ingress, code, description, scope, acr str
 		{"error", code}, {"error_description", description}, {"scope", scope}, {"acr_values", acr},
 	} {
 		if attribute.value != "" {
-			challenge += ", " + attribute.name + "=" + quoted(attribute.value)
+			challenge += ", " + attribute.name + "=" + forward.Quoted(attribute.value)
 		}
 	}
 	if h.bearer != nil {
 		if address := resourceMetadataURL(in); address != "" {
-			challenge += ", resource_metadata=" + quoted(address)
+			challenge += ", resource_metadata=" + forward.Quoted(address)
 		}
 	}
 	return http.Header{"Www-Authenticate": {challenge}}
-}
-
-// quoted is a quoted-string (RFC 9110 §5.6.4) of the printable ASCII in text: error_description may hold nothing else (RFC 6750 §3).
-func quoted(text string) string {
-	var b strings.Builder
-	b.WriteByte('"')
-	for i := range len(text) {
-		switch c := text[i]; {
-		case c < 0x20 || c > 0x7e:
-		case c == '"' || c == '\\':
-			b.WriteByte('\'')
-		default:
-			b.WriteByte(c)
-		}
-	}
-	b.WriteByte('"')
-	return b.String()
 }

@@ -46,6 +46,7 @@ type Deps struct {
 	Ring       *session.KeyRing
 	Bearer     *oidc.Verifier
 	Signer     *oidc.Signer
+	Tokens     Exchanger             // for upstream-tokens; nil without any
 	SignerKept bool                  // the keys of Signer come from a file, and outlive the process
 	Policy     func() *policy.Policy // the policy in force; nil: that of an app without one
 	Log        *slog.Logger
@@ -83,6 +84,7 @@ type Handler struct {
 	policy       func() *policy.Policy
 	bearer       *oidc.Verifier
 	assertions   *assertions
+	downstream   *downstream // nil without upstream-tokens
 	signer       *oidc.Signer
 	signerKept   bool
 	client       *oidc.Client
@@ -138,6 +140,9 @@ func New(cfg Config, d Deps) (*Handler, error) {
 			return nil, fmt.Errorf("ingress: %w", err)
 		}
 	}
+	if h.downstream, err = newDownstream(cfg.Identity.UpstreamTokens, d.Tokens); err != nil {
+		return nil, err
+	}
 	if h.policy == nil {
 		none := policy.WithoutFile(policy.Settings{RequireAuth: cfg.Front.RequireAuth})
 		h.policy = func() *policy.Policy { return none }
@@ -165,7 +170,7 @@ func (h *Handler) nameApp() {
 		first := newIngresses(h.cfg.Front.Ingress[:1])[0]
 		realm, issuer, h.appName = cmp.Or(realm, first.host), cmp.Or(issuer, first.url("")), cmp.Or(h.appName, first.url(""))
 	}
-	h.challenge = "Bearer realm=" + quoted(cmp.Or(realm, "postern"))
+	h.challenge = "Bearer realm=" + forward.Quoted(cmp.Or(realm, "postern"))
 	if h.signer != nil {
 		h.assertions = newAssertions(h.signer, issuer, h.now, rand.Reader)
 	}

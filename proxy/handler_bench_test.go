@@ -32,7 +32,7 @@ type door struct {
 	cookie string
 }
 
-func newDoor(t testing.TB, upstream string) door {
+func newDoor(t testing.TB, upstream string, changes ...func(*Config, *Deps)) door {
 	t.Helper()
 	ring := testRing(t, "A")
 	provider, err := oidc.NewProvider(oidc.ProviderConfig{Name: oidc.EntraID, WellKnownURL: "https://login.example/t/v2.0/.well-known/openid-configuration"}, oidc.Deps{})
@@ -59,11 +59,15 @@ func newDoor(t testing.TB, upstream string) door {
 		t.Fatal(err)
 	}
 	ingress, _ := url.Parse("http://app.localhost")
-	h, err := New(Config{
+	cfg, deps := Config{
 		Front:    config.Front{Ingress: []*url.URL{ingress}, CSRF: "cross-site", PathStrictness: "readings", LoginRate: 50},
 		Upstream: config.Upstream{Host: upstream}, Cookie: config.Cookie{Prefix: "postern"}, OpenID: login,
 		Identity: config.Identity{Headers: []string{"postern"}, MaxBytes: 6 << 10}, Limits: config.Limits{Cookies: 100, BodyBytes: 1 << 20},
-	}, Deps{Client: client, Sessions: sessions, Ring: ring, Log: slog.New(slog.NewJSONHandler(struct{ io.Writer }{io.Discard}, nil)), Registerer: prometheus.NewRegistry()})
+	}, Deps{Client: client, Sessions: sessions, Ring: ring, Log: slog.New(slog.NewJSONHandler(struct{ io.Writer }{io.Discard}, nil)), Registerer: prometheus.NewRegistry()}
+	for _, change := range changes {
+		change(&cfg, &deps)
+	}
+	h, err := New(cfg, deps)
 	if err != nil {
 		t.Fatal(err)
 	}

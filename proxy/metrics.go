@@ -20,6 +20,7 @@ type metrics struct {
 	wouldRefuse *prometheus.CounterVec
 	logins      *prometheus.CounterVec
 	logouts     *prometheus.CounterVec
+	downstream  *prometheus.CounterVec
 }
 
 type routeMetrics struct {
@@ -54,9 +55,12 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		logouts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "postern_logouts_total", Help: "Ended sessions by the way that they were ended.",
 		}, []string{"operation"}),
+		downstream: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "postern_upstream_tokens_total", Help: "Tokens of upstream-tokens by header and outcome: sent, or why they are not there.",
+		}, []string{"header", "outcome"}),
 	}
 	if reg != nil {
-		reg.MustRegister(requests, duration, m.decisions, m.reasons, m.wouldRefuse, m.logins, m.logouts)
+		reg.MustRegister(requests, duration, m.decisions, m.reasons, m.wouldRefuse, m.logins, m.logouts, m.downstream)
 	}
 	m.admitted = m.decisions.WithLabelValues("admitted", "")
 	m.nobody = m.decisions.WithLabelValues("public", policy.NoCaller.Code())

@@ -27,8 +27,9 @@ type visit struct {
 	passage passage   // of a request for the app
 	ids     [1]string // id as a header value
 
-	wouldRefuse string // why report mode let pass what would have been refused; else empty
-	assertion   string // signed identity for the app, or empty
+	wouldRefuse string    // why report mode let pass what would have been refused; else empty
+	assertion   string    // signed identity for the app, or empty
+	downstream  []fetched // tokens for other APIs
 }
 
 // finish counts the request and writes its one event. Proxied requests that went well are worth a line only when asked for; what is

@@ -14,6 +14,7 @@ type Server struct {
 	Scheme    string            // "http" or "https"
 	Host      string            // host:port; for a Unix socket it names the connection pool and nothing else
 	Transport http.RoundTripper // see [NewTransport]
+	Absolute  bool              // targets are sent in absolute form: a web proxy wants it of http (RFC 9112 §3.2.2)
 }
 
 // Forwarder passes requests on to one server. It is made once and safe for concurrent use.
@@ -102,10 +103,13 @@ func (f *Forwarder) newExchange() *exchange {
 func (x *exchange) rewrite(pr *httputil.ProxyRequest) {
 	out := pr.Out
 	out.URL.Scheme, out.URL.Host = x.server.Scheme, x.server.Host
-	if x.Target != "" {
-		sendTarget(out, x.Target)
-	} else {
-		sendTarget(out, RawTarget(x.in))
+	target := x.Target
+	if target == "" {
+		target = RawTarget(x.in)
+	}
+	sendTarget(out, target)
+	if x.server.Absolute && !strings.HasPrefix(target, "//") {
+		out.URL.Opaque = "//" + x.server.Host + target // net/http puts the scheme before it
 	}
 	out.Trailer = nil // nothing of a request comes after its body: a trailer would be a header that was never stripped (S-24)
 	if x.Errand != nil {

@@ -1,6 +1,7 @@
 package forward
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 )
@@ -51,6 +52,20 @@ func NewRouting(forward []string) *Names {
 
 // NewForwarded is Forwarded and every X-Forwarded-*, known or not.
 func NewForwarded() *Names { return newNames([]string{"xforwarded"}, []string{"forwarded"}) }
+
+// Union is every name that one of the sets has.
+func Union(sets ...*Names) *Names {
+	all := newNames(nil, nil)
+	for _, set := range sets {
+		all.families = append(all.families, set.families...)
+		maps.Copy(all.names, set.names)
+		all.longest = max(all.longest, set.longest)
+		for c, is := range set.initials {
+			all.initials[c] = all.initials[c] || is
+		}
+	}
+	return all
+}
 
 func newNames(families, names []string) *Names {
 	m := &Names{families: slices.Clone(families), names: map[string]struct{}{}}

@@ -141,6 +141,17 @@ func TestS12RoutingHeaders(t *testing.T) {
 	}
 }
 
+func TestUnionHasEveryNameOfItsSets(t *testing.T) {
+	t.Parallel()
+	sets := []*Names{NewManaged([]string{"X-Employee"}), NewRouting([]string{"X-HTTP-Method"}), NewForwarded()}
+	all := Union(sets...)
+	for _, name := range append(append(slices.Clone(spoofed), innocent...), "X-Original-URL", "X-HTTP-Method", "Forwarded", "X-Forwarded-Anything", "x~forwarded") {
+		if want := slices.ContainsFunc(sets, func(set *Names) bool { return set.Has(name) }); all.Has(name) != want {
+			t.Errorf("%.40q: %v", name, !want)
+		}
+	}
+}
+
 // TestFoldIsWhatItSays compares the allocation-free look-up with the plain definition.
 func TestFoldIsWhatItSays(t *testing.T) {
 	t.Parallel()

@@ -2,6 +2,7 @@ package forward
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/http"
@@ -11,9 +12,10 @@ import (
 	"time"
 )
 
-const (
-	dialTimeout = 5 * time.Second
+// DialTimeout bounds how long a connection may take, and then a TLS handshake.
+const DialTimeout = 5 * time.Second
 
+const (
 	// idleTimeout is below the keep-alive of every common app server but gunicorn (Node 5 s, Tomcat 20 s): who closes first must be us,
 	// or the next request meets a connection that is being closed.
 	idleTimeout = 4 * time.Second
@@ -29,7 +31,7 @@ type Way struct {
 	Socket   string                                                            // Unix socket to dial, whatever the URL says; "": none
 	Dial     func(ctx context.Context, network, addr string) (net.Conn, error) // nil: as net.Dialer does, for at most 5 s
 	WebProxy func(*http.Request) (*url.URL, error)                             // nil: none is used
-	TLS      bool                                                              // https: HTTP/2 too, where the server speaks it
+	TLS      *tls.Config                                                       // of https: HTTP/2 too, where the server speaks it; nil: no https
 	H2C      bool                                                              // HTTP/2 in clear and nothing else
 	Timeout  time.Duration                                                     // to the response headers; 0 means none
 }
@@ -42,20 +44,20 @@ type transport struct {
 // NewTransport makes what [Forwarder] sends requests by. It does no I/O.
 func NewTransport(way Way) http.RoundTripper {
 	http1 := newHTTPTransport(way)
-	if !way.H2C && !way.TLS {
+	if !way.H2C && way.TLS == nil {
 		return transport{http1, http1}
 	}
 	http2 := newHTTPTransport(way)
 	http2.Protocols = new(http.Protocols)
 	http2.Protocols.SetUnencryptedHTTP2(way.H2C)
-	http2.Protocols.SetHTTP1(way.TLS)
-	http2.Protocols.SetHTTP2(way.TLS)
+	http2.Protocols.SetHTTP1(way.TLS != nil)
+	http2.Protocols.SetHTTP2(way.TLS != nil)
 	return transport{http2, http1}
 }
 
 func newHTTPTransport(way Way) *http.Transport {
 	dial := way.Dial
-	dialer := &net.Dialer{Timeout: dialTimeout}
+	dialer := &net.Dialer{Timeout: DialTimeout}
 	switch {
 	case way.Socket != "":
 		dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -69,8 +71,9 @@ func newHTTPTransport(way Way) *http.Transport {
 	return &http.Transport{
 		Proxy:                  way.WebProxy,
 		DialContext:            dial,
+		TLSClientConfig:        way.TLS.Clone(), // net/http writes its protocols into it
 		Protocols:              protocols,
-		TLSHandshakeTimeout:    dialTimeout,
+		TLSHandshakeTimeout:    DialTimeout,
 		DisableCompression:     true,
 		MaxIdleConns:           idleConns,
 		MaxIdleConnsPerHost:    idleConns,

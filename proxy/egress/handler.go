@@ -1,0 +1,176 @@
+package egress
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"postern/config"
+	"postern/obo"
+	"postern/oidc"
+	"postern/proxy/forward"
+)
+
+// Config is the part of the configuration that the egress reads.
+type Config struct {
+	Routes   []config.EgressRoute
+	Identity config.Identity // the names of its headers go no further (S-21)
+	IDPorten []string        // the app's own client ids there (S-02)
+	Outbound config.Outbound
+}
+
+// Tokens gets tokens for targets: *obo.Broker.
+type Tokens interface {
+	Machine(ctx context.Context, r obo.Request) (obo.Token, error)
+	Exchange(ctx context.Context, r obo.Request) (obo.Token, error)
+}
+
+// Users knows whose a token is: *oidc.Verifier, for every provider whose users a route takes.
+type Users interface {
+	Verify(ctx context.Context, token string) (*oidc.Identity, error)
+}
+
+// Refusal is what the guard of a listener says to those who may not speak to it.
+type Refusal struct {
+	Status      int
+	Code        string // for "error" of the body
+	Reason      string // stable, for logs and metrics
+	Description string
+	Challenge   string // WWW-Authenticate of a 401, else empty
+}
+
+// Deps are the egress's collaborators.
+type Deps struct {
+	Tokens     Tokens
+	Users      Users                        // nil while every route is as: app
+	Guard      func(*http.Request) *Refusal // asked before anything is looked at; nil for those who may go on
+	Roots      *x509.CertPool               // who vouches for targets; nil: whom the system trusts
+	Log        *slog.Logger
+	Registerer prometheus.Registerer // nil registers nothing
+	Now        func() time.Time      // nil is time.Now
+}
+
+// Handler is the egress proxy: every call of its listener goes through ServeHTTP.
+type Handler struct {
+	cfg     Config
+	tokens  Tokens
+	users   Users
+	guard   func(*http.Request) *Refusal
+	log     *slog.Logger
+	now     func() time.Time
+	byName  map[string]*route
+	byHost  map[string]*route // in lower case, without the port
+	private *forward.Names
+	metrics *metrics
+	ids     *forward.RequestIDs
+}
+
+// New builds the egress proxy. It does no I/O.
+func New(cfg Config, d Deps) (*Handler, error) {
+	if d.Now == nil {
+		d.Now = time.Now
+	}
+	if d.Guard == nil {
+		return nil, errors.New("egress needs a guard: whoever reaches it gets the app's tokens")
+	}
+	h := &Handler{
+		cfg: cfg, tokens: d.Tokens, users: d.Users, guard: d.Guard, log: d.Log, now: d.Now,
+		byName: map[string]*route{}, byHost: map[string]*route{},
+		private: forward.Union(forward.NewManaged(cfg.Identity.OwnHeaders()), forward.NewRouting(nil), forward.NewForwarded()),
+		metrics: newMetrics(d.Registerer, cfg.Routes),
+		ids:     forward.NewRequestIDs(),
+	}
+	for i, one := range cfg.Routes {
+		e, err := h.newRoute(one, d.Roots)
+		if err != nil {
+			return nil, fmt.Errorf("egress.routes: entry %d: %w", i+1, err)
+		}
+		h.byName[one.Name], h.byHost[hostOf(one)] = e, e
+	}
+	return h, nil
+}
+
+// Hosts are the names that calls may have in Host, for the guard: one of each route.
+func (h *Handler) Hosts() []string {
+	var hosts []string
+	for _, one := range h.cfg.Routes {
+		hosts = append(hosts, hostOf(one))
+	}
+	return hosts
+}
+
+func hostOf(route config.EgressRoute) string { return strings.ToLower(route.Name) + localhost }
+
+// ServeHTTP takes one call out, or says why not.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	v := &visit{Answer: forward.Answer{ResponseWriter: w}, h: h, id: h.ids.Of(r), started: h.now()}
+	defer h.end(v, r)
+	if err := h.serve(v, r); err != nil {
+		h.answer(v, r, classify(err))
+	}
+}
+
+func (h *Handler) serve(v *visit, r *http.Request) error {
+	if no := h.guard(r); no != nil {
+		return refusedByGuard(no)
+	}
+	if problem := forward.CheckTarget(r); problem != nil {
+		return fail(problem.Status, problem.Code, problem.Text)
+	}
+	e, rest, query, err := h.find(r)
+	if err != nil {
+		return err
+	}
+	v.route = e
+	target, err := e.target(rest, query)
+	if err != nil {
+		return err
+	}
+	if !e.open && e.as != "user" && !asks(r) {
+		return fail(http.StatusForbidden, "egress_header_missing",
+			"This route calls as the app itself. A call must carry the header X-Postern-Egress: 1, which only code that means it can send.")
+	}
+	token, err := h.token(r, e)
+	if err != nil {
+		return err
+	}
+	v.authorization[0] = "Bearer " + token.Raw() // RFC 6750 §2.1
+	e.forwarder.Serve(v, r, forward.Outgoing{Errand: v, Target: target})
+	return nil
+}
+
+// asks says whether a call means to be made with the app's own rights (S-21): somebody who only makes the app fetch an address cannot add a
+// header.
+func asks(r *http.Request) bool {
+	values := r.Header["X-Postern-Egress"]
+	return len(values) == 1 && values[0] == "1"
+}
+
+// end runs whatever happened: it turns a panic of ours into a 500 and writes the call's one event.
+func (h *Handler) end(v *visit, r *http.Request) {
+	panicked := recover()
+	if err, ok := panicked.(error); panicked != nil && !(ok && errors.Is(err, http.ErrAbortHandler)) {
+		h.log.LogAttrs(r.Context(), slog.LevelError, "panic", slog.String("request_id", v.id), slog.String("stack", string(debug.Stack())))
+		f := classify(fmt.Errorf("panic of type %T", panicked)) // its text may quote the request
+		if panicked = nil; v.Wrote {
+			v.reason, panicked = f.reason, http.ErrAbortHandler
+		} else {
+			h.answer(v, r, f)
+		}
+	}
+	if v.Status == 0 && panicked == nil {
+		v.Status = http.StatusOK // net/http writes it for a handler that wrote nothing
+	}
+	h.finish(v, r)
+	if panicked != nil {
+		panic(http.ErrAbortHandler)
+	}
+}

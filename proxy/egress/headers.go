@@ -1,0 +1,26 @@
+package egress
+
+import "net/http"
+
+// Prepare implements [forward.Errand]. Apps forward all headers that they received, and targets may be anybody's: what says who is calling, by
+// which way, or what another API may be called with, goes no further (S-21), and neither does what makes a server act on another target (S-12).
+func (v *visit) Prepare(out, _ *http.Request) {
+	v.h.private.Strip(out.Header)
+	if !v.route.cookies {
+		delete(out.Header, "Cookie")
+	}
+	v.ids[0] = v.id
+	out.Header[headerRequestID] = v.ids[:]
+	out.Header["Authorization"] = v.authorization[:]
+	out.Host = v.route.host
+}
+
+// Answered implements [forward.Errand].
+func (v *visit) Answered(*http.Response) { v.answered = true }
+
+// clean keeps a target from giving the app cookies that it would not get back.
+func (e *route) clean(header http.Header) {
+	if !e.cookies {
+		delete(header, "Set-Cookie")
+	}
+}
