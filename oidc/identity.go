@@ -238,13 +238,18 @@ func (b looseBool) yes() bool { return b == "true" || b == "1" }
 // stringOrList reads one string as a list of one; OIDC providers write single values in both ways.
 type stringOrList []string
 
-func (l *stringOrList) UnmarshalJSON(data []byte) error {
-	if len(data) > 0 && data[0] == '"' {
-		one, err := stringValue(data)
-		*l = stringOrList{one}
-		return err
+func (l *stringOrList) UnmarshalJSON(data []byte) (err error) {
+	text := string(data)
+	switch text[0] {
+	case '"':
+		*l = make(stringOrList, 1)
+		(*l)[0], err = unquote(text)
+	case '[':
+		*l, err = listOfTexts(text)
+	default:
+		err = json.Unmarshal(data, (*[]string)(l))
 	}
-	return json.Unmarshal(data, (*[]string)(l))
+	return err
 }
 
 func first(values ...string) string {
