@@ -65,7 +65,8 @@ func newVerifiedCache(settings [sha256.Size]byte, maxBytes int64, now func() tim
 			left := min(entry.Value.until-now().Unix()+1, int64(math.MaxInt64/time.Second)/2)
 			return time.Duration(max(left, 1)) * time.Second
 		}),
-		Clock: cacheClock(now),
+		Clock:    cacheClock(now),
+		Executor: func(task func()) { task() }, // they are short: a goroutine for each would cost more than they do
 	})}
 	c.buffers.New = func() any {
 		buffer := new([keyBuffer]byte)
