@@ -11,8 +11,15 @@ import (
 // establishBearer finds the bearer of a token (RFC 6750 §2.1). settled says that the answer is final: a token wins over a cookie, and a bad
 // one never falls back to it. On a public path a bad one is as good as none, and does not reach the app.
 func (h *Handler) establishBearer(v *visit, r *http.Request, p *passage) (settled bool, err error) {
-	sent := readCredential(r.Header, h.cfg.Front.AuthorizationSchemes)
-	switch sent.kind {
+	var refused error
+	if token := presentedToken(r.Header); token != "" {
+		var id *oidc.Identity
+		if id, refused = h.bearer.Verify(r.Context(), token); refused == nil { // so it is a well-formed one: only others are read byte by byte
+			p.who = caller{identity: id, token: token}
+			return true, nil
+		}
+	}
+	switch readCredential(r.Header, h.cfg.Front.AuthorizationSchemes).kind {
 	case credentialNone:
 		if tokenInQuery(r.URL.RawQuery) && !h.sendsSession(r, p.in) && !h.lenient(v, p, "invalid_request") {
 			return true, h.malformedToken(p.in)
@@ -22,12 +29,7 @@ func (h *Handler) establishBearer(v *visit, r *http.Request, p *passage) (settle
 		p.keep = true
 		return false, nil
 	case credentialBearer:
-		id, err := h.bearer.Verify(r.Context(), sent.token)
-		if err == nil {
-			p.who = caller{identity: id, token: sent.token}
-			return true, nil
-		}
-		return true, h.bearBadToken(v, p, h.tokenRefusal(p.in, err))
+		return true, h.bearBadToken(v, p, h.tokenRefusal(p.in, refused))
 	default:
 		return true, h.bearBadToken(v, p, h.invalidToken(p.in, "The Authorization header is not one well-formed Bearer token."))
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 // newBearerDoor is a front door that takes tokens of an app of Entra ID, and such a token.
-func newBearerDoor(b *testing.B, upstream string) (*Handler, string) {
+func newBearerDoor(b testing.TB, upstream string) (*Handler, string) {
 	b.Helper()
 	const client = "aaaaaaaa-0000-4000-8000-00000000000a"
 	idp, err := devidp.New(devidp.Config{Clients: []devidp.ClientConfig{{ID: client, Secret: "s", RedirectURIs: []string{"http://localhost/cb"}}}})

@@ -40,7 +40,7 @@ func readCredential(h http.Header, passthrough []string) credential {
 	scheme, rest, _ := strings.Cut(values[0], " ")
 	switch {
 	case strings.EqualFold(scheme, bearerScheme):
-		if token := strings.TrimLeft(rest, " "); isBearerToken(token) {
+		if token := afterScheme(rest); isBearerToken(token) {
 			return credential{credentialBearer, token}
 		}
 	case scheme != "" && hasFold(passthrough, scheme) && isPassable(rest):
@@ -48,6 +48,21 @@ func readCredential(h http.Header, passthrough []string) credential {
 	}
 	return credential{kind: credentialMalformed}
 }
+
+// presentedToken is what stands where [readCredential] looks for a token, of whatever bytes, or "".
+func presentedToken(h http.Header) string {
+	values := h["Authorization"]
+	if len(values) != 1 {
+		return ""
+	}
+	scheme, rest, _ := strings.Cut(values[0], " ")
+	if !strings.EqualFold(scheme, bearerScheme) {
+		return ""
+	}
+	return afterScheme(rest)
+}
+
+func afterScheme(rest string) string { return strings.TrimLeft(rest, " ") }
 
 // isBearerToken is b64token: 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"=".
 func isBearerToken(token string) bool {
@@ -63,7 +78,7 @@ func isBearerToken(token string) bool {
 	return body != ""
 }
 
-// isTokenByte is a table: a token has a thousand bytes and more, and each is looked at with each request.
+// isTokenByte is a table: a token has a thousand bytes and more.
 var isTokenByte = func() (table [256]bool) {
 	for c := range table {
 		table[c] = isAlphanumeric(byte(c)) || strings.IndexByte("-._~+/", byte(c)) >= 0
