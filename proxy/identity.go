@@ -30,6 +30,7 @@ type claimHeader struct{ header, claim string }
 // headerValues are the headers of one identity. The slices are shared by all requests of the caller and never written to again.
 type headerValues struct {
 	headers   []headerValue
+	texts     []string // that the headers have, in one piece
 	user      bool
 	truncated bool
 	told      atomic.Bool
@@ -106,7 +107,8 @@ func (w *identityHeaders) authorization(id *oidc.Identity, token string) []strin
 
 // valuesOf makes the headers of an identity, all but those that differ from request to request.
 func (w *identityHeaders) valuesOf(id *oidc.Identity) *headerValues {
-	v := &headerValues{user: id.Kind() == oidc.User}
+	const usual = 16
+	v := &headerValues{headers: make([]headerValue, 0, usual), texts: make([]string, 0, usual), user: id.Kind() == oidc.User}
 	if w.postern {
 		w.addPostern(v, id)
 	}
@@ -171,9 +173,12 @@ func addOAuth2Proxy(v *headerValues, id *oidc.Identity) {
 
 // add appends a header unless it has no value: an app must not have to tell "absent" from "empty".
 func (v *headerValues) add(name, value string) {
-	if value != "" {
-		v.headers = append(v.headers, headerValue{name, []string{value}})
+	if value == "" {
+		return
 	}
+	n := len(v.texts)
+	v.texts = append(v.texts, value)
+	v.headers = append(v.headers, headerValue{name, v.texts[n : n+1 : n+1]})
 }
 
 // addRaw is add for a value that is not encoded. One that HTTP would not carry as it is, is left out: cutting it could make it

@@ -64,7 +64,7 @@ func newHTTPTransport(cfg config.Upstream) *http.Transport {
 
 // RoundTrip implements [http.RoundTripper].
 func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	if isUpgrade(r) || t.usual == t.upgrades {
+	if t.usual == t.upgrades || isUpgrade(r) {
 		return t.upgrades.RoundTrip(r)
 	}
 	return t.roundTripH2C(r)
