@@ -7,8 +7,8 @@ import (
 
 // nameSet is a set of names of which none may have a twin: the same name but for upper and lower case. It is made once and only read.
 type nameSet struct {
-	names    []string
-	ofLength map[int][]string // nil if a name is not ASCII
+	names []string
+	lower map[string][]string // names by their lower case; nil if one is not ASCII
 }
 
 func newNameSet(names ...string) *nameSet {
@@ -16,9 +16,10 @@ func newNameSet(names ...string) *nameSet {
 	if slices.ContainsFunc(names, func(name string) bool { return !isASCII(name) }) {
 		return s
 	}
-	s.ofLength = map[int][]string{}
+	s.lower = make(map[string][]string, len(names))
 	for _, name := range names {
-		s.ofLength[len(name)] = append(s.ofLength[len(name)], name)
+		folded := strings.ToLower(name)
+		s.lower[folded] = append(s.lower[folded], name)
 	}
 	return s
 }
@@ -26,8 +27,8 @@ func newNameSet(names ...string) *nameSet {
 // twinOf is a name of the set that is name in other letters, or "". It folds as encoding/json does, which takes U+017F for s.
 func (s *nameSet) twinOf(name string) string {
 	candidates := s.names
-	if s.ofLength != nil && isASCII(name) { // twins in ASCII are equally long, which tells most names apart
-		candidates = s.ofLength[len(name)]
+	if s.lower != nil && isASCII(name) {
+		candidates = s.lower[strings.ToLower(name)]
 	}
 	for _, one := range candidates {
 		if name != one && strings.EqualFold(name, one) {
