@@ -37,7 +37,7 @@ type Identity struct {
 	issuer  string // "iss" of a bearer token; empty for a session
 	tokenID string // "jti" or "uti" of a bearer token; empty for a session
 	expiry  time.Time
-	memo    atomic.Pointer[any]
+	memo    atomic.Value
 }
 
 // Caller is what decisions are made on. Callers of this method must not change it.
@@ -110,14 +110,13 @@ func (id *Identity) ClaimsJSON() []byte { return id.claims }
 func (id *Identity) GrantedJSON() []byte { return id.granted }
 
 // Memo returns what derive made of this identity, made once: header values are the same for every request of a caller.
-// There is one memo per identity; it has one user, the writer of the identity headers.
+// There is one memo per identity, never nil; it has one user, the writer of the identity headers.
 func (id *Identity) Memo(derive func(*Identity) any) any {
 	if kept := id.memo.Load(); kept != nil {
-		return *kept
+		return kept
 	}
-	made := derive(id)
-	id.memo.CompareAndSwap(nil, &made)
-	return *id.memo.Load()
+	id.memo.CompareAndSwap(nil, derive(id))
+	return id.memo.Load()
 }
 
 // RestoreIdentity brings back the identity of a session from the claims that were verified when the record was sealed.

@@ -16,9 +16,9 @@ const defaultVerifiedCache = 32 << 20
 type verified struct {
 	identity  *Identity
 	from      *acceptance
-	key       verificationKey // that signed it
-	announced string          // issuer of the metadata
-	until     int64           // seconds since 1970: the end of the token, with leeway
+	key       *verificationKey // that signed it
+	announced string           // issuer of the metadata
+	until     int64            // seconds since 1970: the end of the token, with leeway
 	weight    uint32
 	seen      atomic.Pointer[snapshot] // keys and metadata in which key and issuer were found last
 }
@@ -36,7 +36,7 @@ func (e *verified) stillGood(now time.Time) (bool, error) {
 	if e.seen.Load() == current {
 		return true, nil
 	}
-	if current.metadata.Issuer != e.announced || !current.keys.holds(&e.key) {
+	if current.metadata.Issuer != e.announced || !current.keys.holds(e.key) {
 		return false, nil
 	}
 	e.seen.Store(current)
