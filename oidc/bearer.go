@@ -54,9 +54,9 @@ func (a *acceptance) verify(ctx context.Context, jwt compactJWT, now func() time
 	if err != nil {
 		return nil, err
 	}
-	issuer, err := jwt.claims.text("iss")
 	announced := a.Provider.state.Load().metadata
-	if err != nil || issuer == "" || issuer != a.Provider.issuerOf(announced, jwt.claims) {
+	issuer := a.Provider.issuerOf(announced, jwt.claims) // the text that is kept is the provider's, of which there is one
+	if got, err := jwt.claims.text("iss"); err != nil || issuer == "" || got != issuer {
 		return nil, errOtherIssuer // it was taken for the provider's before the metadata was there
 	}
 	key, err := signerOf(jwt, issuer, keys)
@@ -77,7 +77,7 @@ func (a *acceptance) verify(ctx context.Context, jwt compactJWT, now func() time
 	}
 	identity := &Identity{caller: caller, claims: jwt.payload, issuer: issuer, tokenID: tokenID, expiry: time.Unix(expiry, 0)}
 	return &verified{
-		identity: identity, from: a, key: *key, announced: announced.Issuer, until: expiry + bearerLeeway, weight: weightOf(jwt),
+		identity: identity, from: a, key: key, announced: announced.Issuer, until: expiry + bearerLeeway, weight: weightOf(jwt),
 	}, nil
 }
 

@@ -13,7 +13,7 @@ import (
 // acceptance is a checked [Acceptance].
 type acceptance struct {
 	Acceptance
-	readNames []string // claims of this provider that are read beyond decidedNames
+	readNames *nameSet // claims of this provider that are read beyond decidedNames
 	counts    tokenCounts
 }
 
@@ -107,17 +107,17 @@ func newAcceptance(a Acceptance) *acceptance {
 		applications[strings.ToLower(id)] = name
 	}
 	a.Applications = applications
-	made := &acceptance{Acceptance: a}
+	var names []string
 	for _, theirs := range a.Claims {
-		made.readNames = append(made.readNames, theirs)
+		names = append(names, theirs)
 	}
 	if a.Name == EntraID {
-		made.readNames = []string{"name", "preferred_username", "email"}
+		names = []string{"name", "preferred_username", "email"}
 	}
 	if a.Name == EntraID || a.Claims["email"] != "" {
-		made.readNames = append(made.readNames, "email_verified", "xms_edov")
+		names = append(names, "email_verified", "xms_edov")
 	}
-	return made
+	return &acceptance{Acceptance: a, readNames: newNameSet(names...)}
 }
 
 // fingerprintOf covers every setting that a verification depends on, so that a token that passed under some settings was never looked at

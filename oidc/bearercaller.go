@@ -104,10 +104,12 @@ func readMaskinporten(r *claimReader, c *Caller) error {
 	return nil
 }
 
+var consumerNames = newNameSet("authority", "ID")
+
 // organizationOf reads a Maskinporten consumer (ISO 6523): nine digits after the Norwegian register of organisations, or else nothing.
 func organizationOf(consumer []byte) string {
 	m, err := readObject(consumer)
-	if err != nil || m.noTwinsOf([]string{"authority", "ID"}) != nil {
+	if err != nil || m.noTwinsOf(consumerNames) != nil {
 		return ""
 	}
 	authority, err1 := m.text("authority")

@@ -1,6 +1,9 @@
 package oidc
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // claimReader reads claims one after another and keeps the first error. The empty name is no claim: it reads as absent.
 type claimReader struct {
@@ -9,10 +12,13 @@ type claimReader struct {
 }
 
 func (r *claimReader) decode(name string, target any) {
-	if name == "" {
-		return
+	if name != "" {
+		r.keep(r.members.decode(name, target))
 	}
-	if err := r.members.decode(name, target); err != nil && r.err == nil {
+}
+
+func (r *claimReader) keep(err error) {
+	if r.err == nil {
 		r.err = err
 	}
 }
@@ -22,8 +28,11 @@ func (r *claimReader) has(name string) bool { return r.members.has(name) }
 func (r *claimReader) overage() bool { return r.members.overage() }
 
 func (r *claimReader) text(name string) string {
-	var text string
-	r.decode(name, &text)
+	if name == "" {
+		return ""
+	}
+	text, err := r.members.text(name)
+	r.keep(err)
 	return text
 }
 
@@ -31,13 +40,10 @@ func (r *claimReader) text(name string) string {
 func (r *claimReader) list(name string) []string {
 	var all stringOrList
 	r.decode(name, &all)
-	var list []string
-	for _, one := range all {
-		if one != "" {
-			list = append(list, one)
-		}
+	if all = slices.DeleteFunc(all, func(one string) bool { return one == "" }); len(all) == 0 {
+		return nil
 	}
-	return list
+	return all
 }
 
 // words reads scopes: a text of words (RFC 6749 §3.3), or a list of such texts.

@@ -50,7 +50,9 @@ func NewClient(cfg config.OpenID, p *Provider, d Deps) (*Client, error) {
 func (c *Client) ProviderName() string { return c.preset.name }
 
 // TokenEndpoint is that of the client's provider, for other grants with the credential that the client has at the time.
-func (c *Client) TokenEndpoint(d Deps) *TokenEndpoint { return NewTokenEndpoint(c.provider, c.credential, d) }
+func (c *Client) TokenEndpoint(d Deps) *TokenEndpoint {
+	return NewTokenEndpoint(c.provider, c.credential, d)
+}
 
 // RequiredACR is the level that every session of this client must have: the configured or preset one, possibly several words of which
 // one suffices; empty if there is none. See [ACRSatisfies].

@@ -37,7 +37,7 @@ type Identity struct {
 	issuer  string // "iss" of a bearer token; empty for a session
 	tokenID string // "jti" or "uti" of a bearer token; empty for a session
 	expiry  time.Time
-	memo    atomic.Pointer[any]
+	memo    atomic.Value
 }
 
 // Caller is what decisions are made on. Callers of this method must not change it.
@@ -110,14 +110,13 @@ func (id *Identity) ClaimsJSON() []byte { return id.claims }
 func (id *Identity) GrantedJSON() []byte { return id.granted }
 
 // Memo returns what derive made of this identity, made once: header values are the same for every request of a caller.
-// There is one memo per identity; it has one user, the writer of the identity headers.
+// There is one memo per identity, never nil; it has one user, the writer of the identity headers.
 func (id *Identity) Memo(derive func(*Identity) any) any {
 	if kept := id.memo.Load(); kept != nil {
-		return *kept
+		return kept
 	}
-	made := derive(id)
-	id.memo.CompareAndSwap(nil, &made)
-	return *id.memo.Load()
+	id.memo.CompareAndSwap(nil, derive(id))
+	return id.memo.Load()
 }
 
 // RestoreIdentity brings back the identity of a session from the claims that were verified when the record was sealed.
@@ -238,13 +237,18 @@ func (b looseBool) yes() bool { return b == "true" || b == "1" }
 // stringOrList reads one string as a list of one; OIDC providers write single values in both ways.
 type stringOrList []string
 
-func (l *stringOrList) UnmarshalJSON(data []byte) error {
-	if len(data) > 0 && data[0] == '"' {
-		one, err := stringValue(data)
-		*l = stringOrList{one}
-		return err
+func (l *stringOrList) UnmarshalJSON(data []byte) (err error) {
+	text := string(data)
+	switch text[0] {
+	case '"':
+		*l = make(stringOrList, 1)
+		(*l)[0], err = unquote(text)
+	case '[':
+		*l, err = listOfTexts(text)
+	default:
+		err = json.Unmarshal(data, (*[]string)(l))
 	}
-	return json.Unmarshal(data, (*[]string)(l))
+	return err
 }
 
 func first(values ...string) string {

@@ -71,7 +71,7 @@ func (p *introspected) look(ctx context.Context, raw string, now func() time.Tim
 	}
 	answer := activeAnswer(jwt)
 	return &verified{
-		answer: answer, from: p.from, key: *key, announced: metadata.Issuer, until: expiry + bearerLeeway, weight: uint32(1<<10 + len(answer)),
+		answer: answer, from: p.from, key: key, announced: metadata.Issuer, until: expiry + bearerLeeway, weight: uint32(1<<10 + len(answer)),
 	}, nil
 }
 
@@ -86,7 +86,7 @@ func readTokenHeader(raw string) (jwt compactJWT, critical bool, err error) {
 	}
 	header, err := readObject(decoded)
 	if err == nil {
-		err = header.noTwinsOf([]string{"alg", "kid", "typ", "crit", "b64", "enc"})
+		err = header.noTwinsOf(headerNames)
 	}
 	// "jku", "x5u", "jwk" and "x5c" are not even read: keys come from the provider's metadata (RFC 8725 §3.10).
 	for _, one := range []struct {

@@ -33,14 +33,9 @@ func parseJWT(raw string) (compactJWT, error) {
 	if strings.Count(raw, ".") != 2 {
 		return none, errors.New("it is not a signed token in compact form")
 	}
-	parts := strings.SplitN(raw, ".", 3)
-	var decoded [3][]byte
-	for i, part := range parts {
-		var err error
-		// Strict: no line breaks, no padding, no stray bits at the end, so that a token has one spelling.
-		if decoded[i], err = base64.RawURLEncoding.Strict().DecodeString(part); err != nil || part == "" || strings.ContainsAny(part, "\r\n") {
-			return none, errors.New("a part of it is not base64url")
-		}
+	decoded, err := decodeParts(raw)
+	if err != nil {
+		return none, err
 	}
 	header, err := readObject(decoded[0])
 	if err != nil {
@@ -49,13 +44,16 @@ func parseJWT(raw string) (compactJWT, error) {
 	if header.has("crit") || header.has("b64") { // RFC 7515 §4.1.11: we understand no extension
 		return none, errors.New("its header has critical extensions")
 	}
-	if err := header.noTwinsOf([]string{"alg", "kid", "typ", "crit", "b64", "enc"}); err != nil {
+	if err := header.noTwinsOf(headerNames); err != nil {
 		return none, fmt.Errorf("its header %w", err)
 	}
 	jwt := compactJWT{raw: raw, signed: raw[:strings.LastIndexByte(raw, '.')], payload: decoded[1], signature: decoded[2]}
 	// "jku", "x5u", "jwk" and "x5c" are not even read: keys come from the provider's metadata (RFC 8725 §3.10).
-	for name, target := range map[string]*string{"alg": &jwt.alg, "kid": &jwt.kid, "typ": &jwt.typ} {
-		if err := header.decode(name, target); err != nil {
+	for _, member := range [...]struct {
+		name   string
+		target *string
+	}{{"alg", &jwt.alg}, {"kid", &jwt.kid}, {"typ", &jwt.typ}} {
+		if *member.target, err = header.text(member.name); err != nil {
 			return none, fmt.Errorf("its header %w", err)
 		}
 	}
@@ -88,4 +86,26 @@ func UnverifiedExpiry(raw string) time.Time {
 		return time.Time{}
 	}
 	return time.Unix(at, 0)
+}
+
+// headerNames are the members of a header that something is decided on.
+var headerNames = newNameSet("alg", "kid", "typ", "crit", "b64", "enc")
+
+// base64url is strict: no padding and no stray bits at the end, so that a token has one spelling.
+var base64url = base64.RawURLEncoding.Strict()
+
+// decodeParts takes apart what has two dots.
+func decodeParts(raw string) (decoded [3][]byte, err error) {
+	const notBase64 = "a part of it is not base64url"
+	if strings.IndexByte(raw, '\n') >= 0 || strings.IndexByte(raw, '\r') >= 0 { // encoding/base64 leaves line breaks out
+		return decoded, errors.New(notBase64)
+	}
+	i := 0
+	for part := range strings.SplitSeq(raw, ".") {
+		if decoded[i], err = base64url.DecodeString(part); err != nil || part == "" {
+			return decoded, errors.New(notBase64)
+		}
+		i++
+	}
+	return decoded, nil
 }

@@ -17,9 +17,9 @@ type verified struct {
 	identity  *Identity
 	answer    []byte // of an introspection, instead of the identity
 	from      *acceptance
-	key       verificationKey // that signed it
-	announced string          // issuer of the metadata
-	until     int64           // seconds since 1970: the end of the token, with leeway
+	key       *verificationKey // that signed it
+	announced string           // issuer of the metadata
+	until     int64            // seconds since 1970: the end of the token, with leeway
 	weight    uint32
 	seen      atomic.Pointer[snapshot] // keys and metadata in which key and issuer were found last
 }
@@ -37,7 +37,7 @@ func (e *verified) stillGood(now time.Time) (bool, error) {
 	if e.seen.Load() == current {
 		return true, nil
 	}
-	if current.metadata.Issuer != e.announced || !current.keys.holds(&e.key) {
+	if current.metadata.Issuer != e.announced || !current.keys.holds(e.key) {
 		return false, nil
 	}
 	e.seen.Store(current)
@@ -66,7 +66,8 @@ func newVerifiedCache(settings [sha256.Size]byte, maxBytes int64, now func() tim
 			left := min(entry.Value.until-now().Unix()+1, int64(math.MaxInt64/time.Second)/2)
 			return time.Duration(max(left, 1)) * time.Second
 		}),
-		Clock: cacheClock(now),
+		Clock:    cacheClock(now),
+		Executor: func(task func()) { task() }, // they are short: a goroutine for each would cost more than they do
 	})}
 	c.buffers.New = func() any {
 		buffer := new([keyBuffer]byte)

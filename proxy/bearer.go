@@ -12,8 +12,15 @@ import (
 // establishBearer finds the bearer of a token (RFC 6750 §2.1). settled says that the answer is final: a token wins over a cookie, and a bad
 // one never falls back to it. On a public path a bad one is as good as none, and does not reach the app.
 func (h *Handler) establishBearer(v *visit, r *http.Request, p *passage) (settled bool, err error) {
-	sent := forward.ReadCredential(r.Header, h.cfg.Front.AuthorizationSchemes)
-	switch sent.Kind {
+	var refused error
+	if token := forward.PresentedToken(r.Header); token != "" {
+		var id *oidc.Identity
+		if id, refused = h.bearer.Verify(r.Context(), token); refused == nil { // so it is a well-formed one: only others are read byte by byte
+			p.who = caller{identity: id, token: token}
+			return true, nil
+		}
+	}
+	switch forward.ReadCredential(r.Header, h.cfg.Front.AuthorizationSchemes).Kind {
 	case forward.NoCredential:
 		if forward.TokenInQuery(r.URL.RawQuery) && !h.sendsSession(r, p.in) && !h.lenient(v, p, "invalid_request") {
 			return true, h.malformedToken(p.in)
@@ -23,12 +30,7 @@ func (h *Handler) establishBearer(v *visit, r *http.Request, p *passage) (settle
 		p.keep = true
 		return false, nil
 	case forward.BearerToken:
-		id, err := h.bearer.Verify(r.Context(), sent.Token)
-		if err == nil {
-			p.who = caller{identity: id, token: sent.Token}
-			return true, nil
-		}
-		return true, h.bearBadToken(v, p, h.tokenRefusal(p.in, err))
+		return true, h.bearBadToken(v, p, h.tokenRefusal(p.in, refused))
 	default:
 		return true, h.bearBadToken(v, p, h.invalidToken(p.in, "The Authorization header is not one well-formed Bearer token."))
 	}

@@ -22,6 +22,16 @@ func BenchmarkIdentityWrite(b *testing.B) {
 	}
 }
 
+// BenchmarkIdentityDerive is what is made once a caller.
+func BenchmarkIdentityDerive(b *testing.B) {
+	w := newIdentityHeaders(config.Identity{Headers: []string{"postern"}, MaxBytes: 6 << 10})
+	id := sessionIdentity(b, oidc.EntraID, entraClaims)
+	b.ReportAllocs()
+	for b.Loop() {
+		w.valuesOf(id)
+	}
+}
+
 func TestIdentityWriteAllocates(t *testing.T) {
 	for want, sets := range map[float64][]string{0: {"postern", "claims"}, 1: {"postern", "claims", "oauth2-proxy", "easyauth"}} {
 		w := newIdentityHeaders(config.Identity{Headers: sets, MaxBytes: 6 << 10})

@@ -27,9 +27,11 @@ type identityHeaders struct {
 // claimHeader is one entry of "identity.claims".
 type claimHeader struct{ header, claim string }
 
-// headerValues are the headers of one identity. The slices are shared by all requests of the caller and never written to again.
+// headerValues are the headers of one identity: names, canonical, and the text of each. The texts are shared by all requests of the caller and
+// never written to again. It is kept for thousands of callers, and is two lists of texts because the garbage collector looks at every pointer.
 type headerValues struct {
-	headers   []headerValue
+	names     []string
+	texts     []string
 	user      bool
 	truncated bool
 	told      atomic.Bool
@@ -39,11 +41,6 @@ type headerValues struct {
 // bearerValue is the Authorization header of one access token: it is long, and the same for every request until the next refresh.
 type bearerValue struct {
 	token  string
-	values []string
-}
-
-type headerValue struct {
-	name   string // canonical
 	values []string
 }
 
@@ -76,8 +73,8 @@ func newIdentityHeaders(cfg config.Identity) *identityHeaders {
 // too many (identity.max-bytes), for a warning.
 func (w *identityHeaders) write(h http.Header, id *oidc.Identity, auth, accessToken string) (truncated bool) {
 	values := id.Memo(w.derive).(*headerValues)
-	for i := range values.headers {
-		h[values.headers[i].name] = values.headers[i].values
+	for i, name := range values.names {
+		h[name] = values.texts[i : i+1 : i+1]
 	}
 	if w.postern {
 		h["X-Postern-Auth"] = w.auth[auth]
@@ -107,6 +104,7 @@ func (w *identityHeaders) authorization(id *oidc.Identity, token string) []strin
 // valuesOf makes the headers of an identity, all but those that differ from request to request.
 func (w *identityHeaders) valuesOf(id *oidc.Identity) *headerValues {
 	v := &headerValues{user: id.Kind() == oidc.User}
+	v.grow(16)
 	if w.postern {
 		w.addPostern(v, id)
 	}
@@ -125,7 +123,14 @@ func (w *identityHeaders) valuesOf(id *oidc.Identity) *headerValues {
 	if w.maxBytes > 0 && v.size() > w.maxBytes {
 		v.truncate()
 	}
+	v.grow(0)
 	return v
+}
+
+// grow makes room for so many headers more, and not for one beyond.
+func (v *headerValues) grow(more int) {
+	v.names = append(make([]string, 0, len(v.names)+more), v.names...)
+	v.texts = append(make([]string, 0, len(v.texts)+more), v.texts...)
 }
 
 const (
@@ -172,7 +177,7 @@ func addOAuth2Proxy(v *headerValues, id *oidc.Identity) {
 // add appends a header unless it has no value: an app must not have to tell "absent" from "empty".
 func (v *headerValues) add(name, value string) {
 	if value != "" {
-		v.headers = append(v.headers, headerValue{name, []string{value}})
+		v.names, v.texts = append(v.names, name), append(v.texts, value)
 	}
 }
 
@@ -187,8 +192,8 @@ func (v *headerValues) addRaw(name, value string) {
 // size is what the headers are on the wire: "Name: value" and a line end.
 func (v *headerValues) size() int {
 	size := 0
-	for _, h := range v.headers {
-		size += len(h.name) + len(": \r\n") + len(h.values[0])
+	for i, name := range v.names {
+		size += len(name) + len(": \r\n") + len(v.texts[i])
 	}
 	return size
 }
@@ -197,12 +202,17 @@ func (v *headerValues) size() int {
 func (v *headerValues) truncate() {
 	var left []string
 	for _, big := range [...]struct{ header, says string }{{headerGroups, "groups"}, {headerClaims, "claims"}} {
-		n := len(v.headers)
-		v.headers = slices.DeleteFunc(v.headers, func(h headerValue) bool { return h.name == big.header })
-		if len(v.headers) < n {
+		if v.drop(big.header) {
 			left = append(left, big.says)
 		}
 	}
 	v.truncated = len(left) > 0
 	v.add("X-Postern-Truncated", strings.Join(left, ","))
+}
+
+func (v *headerValues) drop(name string) (was bool) {
+	for i := slices.Index(v.names, name); i >= 0; i = slices.Index(v.names, name) {
+		v.names, v.texts, was = slices.Delete(v.names, i, i+1), slices.Delete(v.texts, i, i+1), true
+	}
+	return was
 }

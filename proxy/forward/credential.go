@@ -41,7 +41,7 @@ func ReadCredential(h http.Header, passthrough []string) Credential {
 	scheme, rest, _ := strings.Cut(values[0], " ")
 	switch {
 	case strings.EqualFold(scheme, bearerScheme):
-		if token := strings.TrimLeft(rest, " "); isBearerToken(token) {
+		if token := afterScheme(rest); isBearerToken(token) {
 			return Credential{BearerToken, token}
 		}
 	case scheme != "" && hasFold(passthrough, scheme) && isPassable(rest):
@@ -49,6 +49,21 @@ func ReadCredential(h http.Header, passthrough []string) Credential {
 	}
 	return Credential{Kind: Malformed}
 }
+
+// PresentedToken is what stands where [ReadCredential] looks for a token, of whatever bytes, or "".
+func PresentedToken(h http.Header) string {
+	values := h["Authorization"]
+	if len(values) != 1 {
+		return ""
+	}
+	scheme, rest, _ := strings.Cut(values[0], " ")
+	if !strings.EqualFold(scheme, bearerScheme) {
+		return ""
+	}
+	return afterScheme(rest)
+}
+
+func afterScheme(rest string) string { return strings.TrimLeft(rest, " ") }
 
 // isBearerToken is b64token: 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"=".
 func isBearerToken(token string) bool {
@@ -64,7 +79,7 @@ func isBearerToken(token string) bool {
 	return body != ""
 }
 
-// isTokenByte is a table: a token has a thousand bytes and more, and each is looked at with each request.
+// isTokenByte is a table: a token has a thousand bytes and more.
 var isTokenByte = func() (table [256]bool) {
 	for c := range table {
 		table[c] = isAlphanumeric(byte(c)) || strings.IndexByte("-._~+/", byte(c)) >= 0

@@ -86,7 +86,7 @@ func newHTTPTransport(way Way) *http.Transport {
 
 // RoundTrip implements [http.RoundTripper].
 func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	if IsUpgrade(r) || t.usual == t.upgrades {
+	if t.usual == t.upgrades || IsUpgrade(r) {
 		return t.upgrades.RoundTrip(r)
 	}
 	return t.roundTripHTTP2(r)
