@@ -83,6 +83,9 @@ func (h *Handler) fetch(v *visit, r *http.Request, p *passage) error {
 			wanted = append(wanted, fetched{downstreamToken: token})
 		}
 	}
+	if len(wanted) == 0 {
+		return nil
+	}
 	ctx, cancel := context.WithCancel(r.Context()) // of one that is lost, nobody waits for the others
 	defer cancel()
 	var wait sync.WaitGroup

@@ -78,8 +78,8 @@ func New(cfg Config, d Deps) (*Handler, error) {
 	if d.Now == nil {
 		d.Now = time.Now
 	}
-	if d.Guard == nil {
-		return nil, errors.New("egress needs a guard: whoever reaches it gets the app's tokens")
+	if d.Guard == nil || d.Tokens == nil {
+		return nil, errors.New("egress needs a guard, since whoever reaches it gets the app's tokens, and somebody to get them from")
 	}
 	h := &Handler{
 		cfg: cfg, tokens: d.Tokens, users: d.Users, guard: d.Guard, log: d.Log, now: d.Now,
