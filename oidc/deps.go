@@ -22,6 +22,8 @@ type Deps struct {
 	Registerer prometheus.Registerer // nil: metrics are not registered
 	Now        func() time.Time      // nil: time.Now
 	Rand       io.Reader             // nil: crypto/rand; must be safe for concurrent use
+
+	Revocations *Revocations // tokens that ended before their time; nil: none
 }
 
 func (d Deps) withDefaults() Deps {
@@ -40,6 +42,9 @@ func (d Deps) withDefaults() Deps {
 	}
 	if d.Rand == nil {
 		d.Rand = rand.Reader
+	}
+	if d.Revocations == nil {
+		d.Revocations = NewRevocations(d.Now)
 	}
 	return d
 }

@@ -32,7 +32,6 @@ func (i Introspection) Active() bool { return i.Reason == "" }
 // on what a token says: that is [Verifier]'s. It remembers the tokens that were good, with their answers.
 type Introspector struct {
 	providers map[string]*introspected
-	revoked   func(raw string) bool
 	cache     *verifiedCache
 	deps      Deps
 }
@@ -44,15 +43,11 @@ type introspected struct {
 	cache *verifiedCache // under the settings of this provider
 }
 
-// NewIntrospector does no I/O. revoked says whether a logout has ended a token ([Verifier.IsRevoked]); nil: none has. cacheBytes bounds what
-// is remembered; 0 means a default.
-func NewIntrospector(list []Introspected, revoked func(raw string) bool, cacheBytes int64, d Deps) (*Introspector, error) {
+// NewIntrospector does no I/O. cacheBytes bounds what is remembered; 0 means a default.
+func NewIntrospector(list []Introspected, cacheBytes int64, d Deps) (*Introspector, error) {
 	d = d.withDefaults()
-	if revoked == nil {
-		revoked = func(string) bool { return false }
-	}
 	i := &Introspector{
-		providers: make(map[string]*introspected, len(list)), revoked: revoked, deps: d,
+		providers: make(map[string]*introspected, len(list)), deps: d,
 		cache: newVerifiedCache([sha256.Size]byte{}, cacheBytes, d.Now),
 	}
 	var problems []error
@@ -134,7 +129,7 @@ func (i *Introspector) Introspect(ctx context.Context, provider, raw string) (In
 		return inactive(&flaw{"not_enabled", "identity provider '" + provider + "' is not enabled"}), nil
 	case len(raw) > maxBearer: // before it is so much as hashed
 		return inactive(&flaw{"too_large", "invalid token: it is larger than 16 KiB"}), nil
-	case i.revoked(raw): // S-09
+	case i.deps.Revocations.Has(raw): // S-09
 		return inactive(&flaw{"revoked", "invalid token: its session has been ended by a logout"}), nil
 	}
 	key := p.cache.keyOf(raw)

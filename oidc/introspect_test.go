@@ -18,7 +18,7 @@ func (i *issuance) introspector(change ...func(*Introspected)) *Introspector {
 	for _, f := range change {
 		f(&one)
 	}
-	made, err := NewIntrospector([]Introspected{one}, i.verifier.IsRevoked, 0, Deps{})
+	made, err := NewIntrospector([]Introspected{one}, 0, Deps{Revocations: i.verifier.deps.Revocations})
 	must(i.t, err)
 	return made
 }
@@ -295,11 +295,11 @@ func TestS09IntrospectionRefusesTokensOfEndedSessions(t *testing.T) {
 	if got, _ := i.look(in, token); !got.Active() {
 		t.Fatalf("%s", got.JSON)
 	}
-	i.verifier.Revoke(NewToken(token), time.Now().Add(time.Minute))
+	i.verifier.deps.Revocations.Add(NewToken(token), time.Now().Add(time.Minute))
 	if got, said := i.look(in, token); got.Active() || got.Reason != "revoked" || len(said) != 2 {
 		t.Errorf("%s", got.JSON)
 	}
-	if i.verifier.IsRevoked(i.mint(map[string]any{"uti": "another"})) || i.verifier.IsRevoked(strings.Repeat("x", maxBearer+1)) {
+	if i.verifier.deps.Revocations.Has(i.mint(map[string]any{"uti": "another"})) || i.verifier.deps.Revocations.Has(strings.Repeat("x", maxBearer+1)) {
 		t.Error("another token is revoked too")
 	}
 }
@@ -317,7 +317,7 @@ func TestIntrospectorRefusesSettingsThatCannotWork(t *testing.T) {
 		`algorithm "HS256" is not`:   {{Name: OpenID, Provider: i.provider, Audiences: []string{"a"}, Algorithms: []string{"HS256"}}},
 		"tokenx: provider is missin": {good, {Name: TokenX}},
 	} {
-		if _, err := NewIntrospector(list, nil, 0, Deps{}); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := NewIntrospector(list, 0, Deps{}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}

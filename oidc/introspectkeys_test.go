@@ -113,7 +113,7 @@ func TestIntrospectionNeverWaitsForSomebodyElsesFetch(t *testing.T) {
 		in, err := NewIntrospector([]Introspected{
 			{Name: EntraID, Provider: slow.provider, Audiences: slow.accept.Audiences},
 			{Name: TokenX, Provider: quick.provider, Audiences: quick.accept.Audiences},
-		}, nil, 0, Deps{})
+		}, 0, Deps{})
 		must(t, err)
 		known := slow.mint(nil)
 		slow.look(in, known)
@@ -187,7 +187,7 @@ func TestIntrospectionsOfDifferentProvidersAreNeverMixedUp(t *testing.T) {
 	i := newIssuance(t, OpenID)
 	in, err := NewIntrospector([]Introspected{
 		{Name: OpenID, Provider: i.provider, Audiences: []string{"aud-1"}}, {Name: IDPorten, Provider: i.provider, Audiences: []string{"aud-2"}},
-	}, nil, 0, Deps{})
+	}, 0, Deps{})
 	must(t, err)
 	token := i.mint(nil)
 	for range 2 {
@@ -205,7 +205,7 @@ func TestIntrospectionsOfDifferentProvidersAreNeverMixedUp(t *testing.T) {
 func TestIntrospectionIsRememberedWithinItsBound(t *testing.T) {
 	t.Parallel()
 	i := newIssuance(t, IDPorten)
-	in, err := NewIntrospector([]Introspected{{Name: IDPorten, Provider: i.provider, Audiences: []string{"aud-1"}}}, nil, 64<<10, Deps{})
+	in, err := NewIntrospector([]Introspected{{Name: IDPorten, Provider: i.provider, Audiences: []string{"aud-1"}}}, 64<<10, Deps{})
 	must(t, err)
 	token := i.mint(nil)
 	first, _ := i.look(in, token)

@@ -19,13 +19,13 @@ func TestS09RevokedTokenIsRefusedUntilItWouldHaveEnded(t *testing.T) {
 		}
 		must(t, verify(known))
 		for _, raw := range []string{known, fresh} {
-			i.verifier.Revoke(NewToken(raw), time.Now().Add(time.Hour))
+			i.verifier.deps.Revocations.Add(NewToken(raw), time.Now().Add(time.Hour))
 			wantInvalid(t, verify(raw), "ended by a logout")
 		}
 		must(t, verify(other))
-		i.verifier.Revoke(NewToken(""), time.Now().Add(time.Hour))
-		i.verifier.Revoke(NewToken("long ago"), time.Now().Add(-time.Hour))
-		if n := i.verifier.revoked.count.Load(); n != 2 {
+		i.verifier.deps.Revocations.Add(NewToken(""), time.Now().Add(time.Hour))
+		i.verifier.deps.Revocations.Add(NewToken("long ago"), time.Now().Add(-time.Hour))
+		if n := i.verifier.deps.Revocations.count.Load(); n != 2 {
 			t.Errorf("%d tokens are remembered", n)
 		}
 	})
@@ -33,15 +33,16 @@ func TestS09RevokedTokenIsRefusedUntilItWouldHaveEnded(t *testing.T) {
 
 func TestRevokedTokensAreBounded(t *testing.T) {
 	t.Parallel()
-	var r revoked
-	key := func(n int) verifiedKey { return verifiedKey{byte(n), byte(n >> 8), byte(n >> 16)} }
+	r := NewRevocations(nil)
+	key := func(n int) tokenHash { return tokenHash{byte(n), byte(n >> 8), byte(n >> 16)} }
+	has := func(hash tokenHash) bool { _, found := r.until[hash]; return found }
 	for n := range maxRevoked + 10 {
 		r.add(key(n), int64(1000+n), 0)
 	}
-	if len(r.until) > maxRevoked || r.has(key(0)) || !r.has(key(maxRevoked+9)) {
+	if len(r.until) > maxRevoked || has(key(0)) || !has(key(maxRevoked+9)) {
 		t.Errorf("%d entries", len(r.until))
 	}
-	r.add(verifiedKey{1, 2, 3, 4}, 1<<40, 1<<30) // time has passed: the others have ended
+	r.add(tokenHash{1, 2, 3, 4}, 1<<40, 1<<30) // time has passed: the others have ended
 	if len(r.until) != 1 {
 		t.Errorf("%d entries after their end", len(r.until))
 	}

@@ -23,7 +23,6 @@ type Acceptance struct {
 type Verifier struct {
 	accept  []*acceptance
 	cache   *verifiedCache
-	revoked revoked
 	unknown tokenCounts // tokens of no provider that is accepted
 	deps    Deps
 }
@@ -52,7 +51,7 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (*Identity, error) {
 		return nil, errBearerTooLarge
 	}
 	key := v.cache.keyOf(raw)
-	if v.revoked.has(key) {
+	if v.deps.Revocations.Has(raw) {
 		v.unknown.add(tokenInvalid)
 		return nil, errRevoked
 	}

@@ -53,7 +53,7 @@ func (e *exchanger) Exchange(ctx context.Context, r obo.Request) (obo.Token, err
 		e.meet.Done()
 		e.meet.Wait()
 	}
-	return obo.Token{Access: oidc.NewToken(r.Target + "-for-" + r.UserToken[:1]), Expiry: time.Now().Add(time.Hour)}, nil
+	return obo.Token{Access: oidc.NewToken(r.Target + "-for-" + r.UserToken[:1]), ExpiresIn: 3600}, nil
 }
 
 func (e *exchanger) requests() []obo.Request {

@@ -41,17 +41,18 @@ type Config struct {
 // Deps are the front door's collaborators. Client, Sessions and Ring are nil while login is off, Bearer while no tokens are accepted, Signer
 // without assertions.
 type Deps struct {
-	Client     *oidc.Client
-	Sessions   *session.Manager
-	Ring       *session.KeyRing
-	Bearer     *oidc.Verifier
-	Signer     *oidc.Signer
-	Tokens     Exchanger             // for upstream-tokens; nil without any
-	SignerKept bool                  // the keys of Signer come from a file, and outlive the process
-	Policy     func() *policy.Policy // the policy in force; nil: that of an app without one
-	Log        *slog.Logger
-	Registerer prometheus.Registerer // nil registers nothing
-	Now        func() time.Time      // nil is time.Now
+	Client      *oidc.Client
+	Sessions    *session.Manager
+	Ring        *session.KeyRing
+	Bearer      *oidc.Verifier
+	Signer      *oidc.Signer
+	Tokens      Exchanger             // for upstream-tokens; nil without any
+	Revocations *oidc.Revocations     // told of the access tokens of ended sessions; nil: nobody is
+	SignerKept  bool                  // the keys of Signer come from a file, and outlive the process
+	Policy      func() *policy.Policy // the policy in force; nil: that of an app without one
+	Log         *slog.Logger
+	Registerer  prometheus.Registerer // nil registers nothing
+	Now         func() time.Time      // nil is time.Now
 }
 
 // Handler is the front door: every byte of the public listener goes through ServeHTTP, and an answer of the app comes back by the same way.
@@ -83,6 +84,7 @@ type Handler struct {
 	logins       *rate.Limiter
 	policy       func() *policy.Policy
 	bearer       *oidc.Verifier
+	revocations  *oidc.Revocations
 	assertions   *assertions
 	downstream   *downstream // nil without upstream-tokens
 	signer       *oidc.Signer
@@ -120,7 +122,7 @@ func New(cfg Config, d Deps) (*Handler, error) {
 		localLogout: cfg.OpenID.Provider != "idporten",
 		protected:   cfg.Front.RequireAuth || cfg.PolicyFiles,
 		reportOnly:  cfg.PolicyReports,
-		policy:      d.Policy, bearer: d.Bearer, signer: d.Signer, signerKept: d.SignerKept,
+		policy:      d.Policy, bearer: d.Bearer, revocations: d.Revocations, signer: d.Signer, signerKept: d.SignerKept,
 		ingresses:  newIngresses(cfg.Front.Ingress),
 		ignored:    globs,
 		managed:    forward.NewManaged(cfg.Identity.OwnHeaders()),

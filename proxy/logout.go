@@ -179,11 +179,11 @@ func (h *Handler) endSession(v *visit, r *http.Request, in *ingress, operation, 
 	return idTokenHint, nil
 }
 
-// revokeToken keeps the access token of an ended session, which the app was handed, from coming back as a bearer token (S-09).
+// revokeToken keeps the access token of an ended session, which the app was handed, from coming back, as a bearer token or as a user's (S-09).
 func (h *Handler) revokeToken(ended *session.Session) {
-	if h.bearer != nil && ended != nil {
+	if h.revocations != nil && ended != nil {
 		tokens := ended.Tokens()
-		h.bearer.Revoke(tokens.Access, tokens.Expiry)
+		h.revocations.Add(tokens.Access, tokens.Expiry)
 	}
 }
 

@@ -66,12 +66,14 @@ func (s *sidecar) addBroker(shared oidc.Deps) error {
 		known = append(known, obo.Provider{Name: oidc.OpenID, Endpoint: s.client.TokenEndpoint(shared)})
 	}
 	var err error
-	s.broker, err = obo.NewBroker(known, obo.Config{CacheBytes: s.cacheBytes, MaxRetries: s.cfg.Token.HTTP.MaxRetries}, obo.Deps{Log: s.log, Registerer: s.registry})
+	s.broker, err = obo.NewBroker(known, obo.Config{
+		CacheBytes: s.cacheBytes, MaxRetries: s.cfg.Token.HTTP.MaxRetries, Revoked: shared.Revocations.Has,
+	}, obo.Deps{Log: s.log, Registerer: s.registry})
 	return err
 }
 
 // addTokenAPI builds what the app asks for tokens, and has them looked into.
-func (s *sidecar) addTokenAPI(shared oidc.Deps, revoked func(raw string) bool) error {
+func (s *sidecar) addTokenAPI(shared oidc.Deps) error {
 	cfg := &s.cfg
 	var looked []oidc.Introspected
 	for _, client := range tokenClients(cfg) {
@@ -81,7 +83,7 @@ func (s *sidecar) addTokenAPI(shared oidc.Deps, revoked func(raw string) bool) e
 		}
 		looked = append(looked, oidc.Introspected{Name: client.name, Provider: provider, Audiences: introspectedAudiences(cfg, client.name)})
 	}
-	introspector, err := oidc.NewIntrospector(looked, revoked, s.cacheBytes, shared)
+	introspector, err := oidc.NewIntrospector(looked, s.cacheBytes, shared)
 	if err != nil {
 		return err
 	}

@@ -64,7 +64,8 @@ func newSidecar(loaded *config.Loaded, log *slog.Logger) (*sidecar, error) {
 	s.health = &health{started: time.Now(), now: time.Now, providers: map[string]*oidc.Provider{}, outbound: map[string]*oidc.Provider{}}
 	s.cacheBytes = cacheBudget(cfg.Server.CacheMaxMemory, memoryLimit(os.DirFS("/")), cachesOf(&cfg))
 	deps := proxy.Deps{Log: log, Registerer: s.registry}
-	shared := oidc.Deps{HTTP: oidc.NewHTTPClient(cfg.Outbound), Log: log, Registerer: s.registry}
+	shared := oidc.Deps{HTTP: oidc.NewHTTPClient(cfg.Outbound), Log: log, Registerer: s.registry, Revocations: oidc.NewRevocations(nil)}
+	deps.Revocations = shared.Revocations
 	var err error
 	if s.policy, err = newLivePolicy(&cfg, log, s.registry); err != nil {
 		return nil, err
@@ -89,7 +90,7 @@ func newSidecar(loaded *config.Loaded, log *slog.Logger) (*sidecar, error) {
 		}
 	}
 	if cfg.TokenAPIEnabled() {
-		if err := s.addTokenAPI(shared, nil); err != nil {
+		if err := s.addTokenAPI(shared); err != nil {
 			return nil, err
 		}
 	}

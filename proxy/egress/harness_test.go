@@ -45,7 +45,7 @@ func (b *broker) give(r obo.Request, token string) (obo.Token, error) {
 	if b.panic {
 		panic("hush: " + r.UserToken)
 	}
-	return obo.Token{Access: oidc.NewToken(token), Expiry: time.Now().Add(time.Hour)}, b.err
+	return obo.Token{Access: oidc.NewToken(token), ExpiresIn: 3600}, b.err
 }
 
 func (b *broker) requests() []obo.Request {

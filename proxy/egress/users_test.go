@@ -14,7 +14,7 @@ import (
 const ourClient = "aaaaaaaa-0000-4000-8000-00000000000a"
 
 // newProviders is the test provider in all its roles, and the verifier of an app that takes the tokens of each.
-func newProviders(t *testing.T) (mint func(devidp.MintRequest) string, users *oidc.Verifier) {
+func newProviders(t *testing.T) (mint func(devidp.MintRequest) string, users *oidc.Verifier, ended *oidc.Revocations) {
 	t.Helper()
 	idp, err := devidp.New(devidp.Config{Clients: []devidp.ClientConfig{{ID: ourClient, Secret: "s", Scopes: []string{"defaultaccess"}, RedirectURIs: []string{"http://localhost/cb"}}}})
 	if err != nil {
@@ -43,7 +43,8 @@ func newProviders(t *testing.T) (mint func(devidp.MintRequest) string, users *oi
 		}
 		accept = append(accept, a)
 	}
-	if users, err = oidc.NewVerifier(accept, 0, oidc.Deps{}); err != nil {
+	ended = oidc.NewRevocations(nil)
+	if users, err = oidc.NewVerifier(accept, 0, oidc.Deps{Revocations: ended}); err != nil {
 		t.Fatal(err)
 	}
 	return func(m devidp.MintRequest) string {
@@ -53,13 +54,13 @@ func newProviders(t *testing.T) (mint func(devidp.MintRequest) string, users *oi
 			t.Fatal(err)
 		}
 		return token
-	}, users
+	}, users, ended
 }
 
 // TestS21OnlyAUserIsExchangedAsOne is about real tokens of every class (reference/tokens.md 6.3).
 func TestS21OnlyAUserIsExchangedAsOne(t *testing.T) {
 	t.Parallel()
-	mint, users := newProviders(t)
+	mint, users, _ := newProviders(t)
 	target := newOutside(t, nil)
 	s := newSidecar(t, func(c *Config, d *Deps) {
 		d.Users, c.IDPorten = users, []string{ourClient}
@@ -109,7 +110,7 @@ func TestS21OnlyAUserIsExchangedAsOne(t *testing.T) {
 // TestS09TokenOfAnEndedSessionGoesNowhere: the app still has it, and may still forward it.
 func TestS09TokenOfAnEndedSessionGoesNowhere(t *testing.T) {
 	t.Parallel()
-	mint, users := newProviders(t)
+	mint, users, ended := newProviders(t)
 	target := newOutside(t, nil)
 	s := newSidecar(t, func(_ *Config, d *Deps) { d.Users = users }, orders(target.URL))
 	token := mint(devidp.MintRequest{Profile: devidp.MintEntraUser})
@@ -117,7 +118,7 @@ func TestS09TokenOfAnEndedSessionGoesNowhere(t *testing.T) {
 	if res, body := s.call(t, "GET /orders/x", header); res.StatusCode != 200 {
 		t.Fatalf("%d %s", res.StatusCode, body)
 	}
-	users.Revoke(oidc.NewToken(token), time.Now().Add(time.Hour))
+	ended.Add(oidc.NewToken(token), time.Now().Add(time.Hour))
 	if res, body := s.call(t, "GET /orders/x", header); res.StatusCode != 401 || !strings.Contains(body, "logout") {
 		t.Errorf("%d %s", res.StatusCode, body)
 	}
