@@ -66,7 +66,7 @@ const (
 	hintLogin  = "Send the user to log in again: this login has ended."
 	hintCaller = "The user token is not one to exchange: answer 401 to whoever sent it, so that they get a new one for this app."
 	hintTarget = "Check the target: Entra ID knows no such app or scope in this tenant."
-	hintSecret = "Check this app's credential: Entra ID does not accept the secret or key that it has, perhaps since it was renewed and the pod still has the old one."
+	hintKey    = "Check this app's credential: Entra ID does not accept the secret or key that it has, perhaps since it was renewed and the pod still has the old one."
 	hintGone   = "Check that this app's client id exists in this tenant and is not disabled."
 	hintWait   = "Wait and ask again: Entra ID is in trouble or has too much to do."
 	hintTrust  = "Wait some minutes and ask again if the app is new; else check that its federated credential names the issuer, subject and audience of the token that it has."
@@ -96,7 +96,7 @@ func entraHint(code string) string {
 	case "700016", "7000112":
 		return hintGone
 	case "7000215", "7000222", "700027", "50012":
-		return hintSecret
+		return hintKey
 	case "700023":
 		return "Check that the issuer of Entra ID is configured as its metadata give it: the client's assertion was made out to another audience."
 	case "70021", "700211", "700212", "700213":

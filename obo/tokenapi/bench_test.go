@@ -65,6 +65,7 @@ type stillBroker struct{ token obo.Token }
 func (s *stillBroker) Machine(_ context.Context, _ obo.Request) (obo.Token, error) {
 	return s.token, nil
 }
+
 func (s *stillBroker) Exchange(_ context.Context, _ obo.Request) (obo.Token, error) {
 	return s.token, nil
 }

@@ -72,7 +72,7 @@ func (in *input) set(f field, value string) {
 		in.userToken = value
 	case fieldToken:
 		in.token = value
-	case fieldResource:
+	default: // fieldResource
 		in.resource = &value
 	}
 }
