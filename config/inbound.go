@@ -45,9 +45,9 @@ func (c *Config) availableInbound() []string {
 	return out
 }
 
-// UserTokenProviders are the names of those whose tokens can say which user of this app somebody acts for.
-func (c *Config) UserTokenProviders() []string {
-	return slices.DeleteFunc(builtInProviders(), func(name string) bool { return name == maskinporten || c.whyNotInbound(name) != "" })
+// KnownProviders are the names of the built-in providers whose tokens can be read here, whoever accepts them inbound.
+func (c *Config) KnownProviders() []string {
+	return slices.DeleteFunc(builtInProviders(), func(name string) bool { return c.whyNotInbound(name) != "" })
 }
 
 func builtInProviders() []string { return []string{entraID, tokenX, maskinporten, idPorten, openID} }

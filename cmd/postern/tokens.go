@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"postern/config"
@@ -9,6 +10,7 @@ import (
 	"postern/obo/guard"
 	"postern/obo/tokenapi"
 	"postern/oidc"
+	"postern/proxy/egress"
 )
 
 // tokenClient is the app as the client of one provider that it can ask for tokens.
@@ -96,6 +98,35 @@ func (s *sidecar) addTokenAPI(shared oidc.Deps) error {
 	})
 	return nil
 }
+
+// addEgress builds what takes the app's calls out. Whose tokens the front door accepts is of no concern there: the app forwards what it has.
+func (s *sidecar) addEgress(shared oidc.Deps) error {
+	cfg := &s.cfg
+	accepted, err := acceptances(cfg, cfg.KnownProviders(), s.trusted)
+	if err != nil {
+		return err
+	}
+	shared.Registerer = nil // the series are those of the front door
+	users, err := oidc.NewVerifier(accepted, s.cacheBytes, shared)
+	if err != nil {
+		return err
+	}
+	callers, err := s.guard(slices.Concat(cfg.Token.AllowedHosts, egress.Hosts(cfg.Egress.Routes)), egressSecret)
+	if err != nil {
+		return err
+	}
+	handler, err := egress.New(egress.Config{
+		Routes: cfg.Egress.Routes, Identity: cfg.Identity, IDPorten: cfg.IDPortenClientIDs(), Outbound: cfg.Outbound,
+	}, egress.Deps{Tokens: s.broker, Users: users, Guard: callers, Log: s.log, Registerer: s.registry})
+	if err != nil {
+		return err
+	}
+	s.egress = handler
+	return nil
+}
+
+// egressSecret carries token.secret-file at the egress, where Authorization is the user's.
+const egressSecret = "X-Postern-Secret" //nolint:gosec // the name of a header
 
 // introspectedAudiences are Texas': the app's own client ids, and none for Maskinporten.
 func introspectedAudiences(cfg *config.Config, name string) []string {

@@ -88,6 +88,12 @@ func newSidecar(loaded *config.Loaded, log *slog.Logger) (*sidecar, error) {
 		if err := s.addBroker(shared); err != nil {
 			return nil, err
 		}
+		deps.Tokens = s.broker
+	}
+	if len(cfg.Egress.Routes) > 0 {
+		if err := s.addEgress(shared); err != nil {
+			return nil, err
+		}
 	}
 	if cfg.TokenAPIEnabled() {
 		if err := s.addTokenAPI(shared); err != nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"postern/obo"
+	"postern/obo/guard"
 	"postern/oidc"
 	"postern/proxy/forward"
 )
@@ -37,7 +38,7 @@ func fail(status int, code, description string) *failure {
 	return &failure{status: status, reason: code, body: obo.ErrorBody{Code: code, Description: description}}
 }
 
-func refusedByGuard(no *Refusal) *failure {
+func refusedByGuard(no *guard.Refusal) *failure {
 	f := fail(no.Status, no.Code, no.Description)
 	f.reason, f.challenge = "guard_"+no.Reason, no.Challenge
 	return f

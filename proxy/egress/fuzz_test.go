@@ -28,7 +28,7 @@ func FuzzTarget(f *testing.F) {
 	for i, base := range bases {
 		h, err := New(Config{Routes: []config.EgressRoute{{
 			Name: "orders", URL: "http://orders.example.org" + base, As: "app", Provider: oidc.EntraID, Target: "t", Timeout: time.Second,
-		}}}, Deps{Guard: everyone, Tokens: &broker{}})
+		}}}, Deps{Guard: guardFunc(everyone), Tokens: &broker{}})
 		if err != nil {
 			f.Fatal(err)
 		}

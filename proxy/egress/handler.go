@@ -15,6 +15,7 @@ import (
 
 	"postern/config"
 	"postern/obo"
+	"postern/obo/guard"
 	"postern/oidc"
 	"postern/proxy/forward"
 )
@@ -38,21 +39,17 @@ type Users interface {
 	Verify(ctx context.Context, token string) (*oidc.Identity, error)
 }
 
-// Refusal is what the guard of a listener says to those who may not speak to it.
-type Refusal struct {
-	Status      int
-	Code        string // for "error" of the body
-	Reason      string // stable, for logs and metrics
-	Description string
-	Challenge   string // WWW-Authenticate of a 401, else empty
+// Guard says who may speak to the listener, before anything of a call is looked at; nil for those who may go on: *guard.Guard.
+type Guard interface {
+	Check(r *http.Request) *guard.Refusal
 }
 
 // Deps are the egress's collaborators.
 type Deps struct {
 	Tokens     Tokens
-	Users      Users                        // nil while every route is as: app
-	Guard      func(*http.Request) *Refusal // asked before anything is looked at; nil for those who may go on
-	Roots      *x509.CertPool               // who vouches for targets; nil: whom the system trusts
+	Users      Users // nil while every route is as: app
+	Guard      Guard
+	Roots      *x509.CertPool // who vouches for targets; nil: whom the system trusts
 	Log        *slog.Logger
 	Registerer prometheus.Registerer // nil registers nothing
 	Now        func() time.Time      // nil is time.Now
@@ -63,7 +60,7 @@ type Handler struct {
 	cfg     Config
 	tokens  Tokens
 	users   Users
-	guard   func(*http.Request) *Refusal
+	guard   Guard
 	log     *slog.Logger
 	now     func() time.Time
 	byName  map[string]*route
@@ -99,9 +96,9 @@ func New(cfg Config, d Deps) (*Handler, error) {
 }
 
 // Hosts are the names that calls may have in Host, for the guard: one of each route.
-func (h *Handler) Hosts() []string {
+func Hosts(routes []config.EgressRoute) []string {
 	var hosts []string
-	for _, one := range h.cfg.Routes {
+	for _, one := range routes {
 		hosts = append(hosts, hostOf(one))
 	}
 	return hosts
@@ -119,7 +116,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *Handler) serve(v *visit, r *http.Request) error {
-	if no := h.guard(r); no != nil {
+	if no := h.guard.Check(r); no != nil {
 		return refusedByGuard(no)
 	}
 	if problem := forward.CheckTarget(r); problem != nil {

@@ -19,6 +19,7 @@ import (
 
 	"postern/config"
 	"postern/obo"
+	"postern/obo/guard"
 	"postern/oidc"
 )
 
@@ -135,7 +136,11 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-func everyone(*http.Request) *Refusal { return nil }
+type guardFunc func(*http.Request) *guard.Refusal
+
+func (f guardFunc) Check(r *http.Request) *guard.Refusal { return f(r) }
+
+func everyone(*http.Request) *guard.Refusal { return nil }
 
 func newSidecar(t testing.TB, change func(*Config, *Deps), routes ...config.EgressRoute) *sidecar {
 	t.Helper()
@@ -153,7 +158,7 @@ func newSidecar(t testing.TB, change func(*Config, *Deps), routes ...config.Egre
 	}
 	cfg := Config{Routes: routes}
 	deps := Deps{
-		Tokens: s.broker, Users: people{}, Guard: everyone, Registerer: s.registry,
+		Tokens: s.broker, Users: people{}, Guard: guardFunc(everyone), Registerer: s.registry,
 		Log: slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	if change != nil {

@@ -134,7 +134,7 @@ func TestPanicIs500(t *testing.T) {
 
 func TestRoutesThatCannotWorkAreRefusedAtStart(t *testing.T) {
 	t.Parallel()
-	deps := Deps{Guard: everyone, Tokens: &broker{}}
+	deps := Deps{Guard: guardFunc(everyone), Tokens: &broker{}}
 	route := func(change func(*config.EgressRoute)) []config.EgressRoute {
 		r := config.EgressRoute{Name: "orders", URL: "http://orders.example.org/api", As: "app", Provider: oidc.EntraID, Timeout: time.Second}
 		change(&r)

@@ -37,7 +37,7 @@ func TestReadmeExamplesAreValid(t *testing.T) {
 	if len(examples) != 2 || len(c.Egress.Routes) != 3 || len(c.Identity.UpstreamTokens) != 2 {
 		t.Errorf("%d examples: %+v, %+v", len(examples), c.Egress, c.Identity)
 	}
-	if _, err := New(Config{Routes: c.Egress.Routes, Identity: c.Identity}, Deps{Guard: everyone, Users: people{}, Tokens: &broker{}}); err != nil {
+	if _, err := New(Config{Routes: c.Egress.Routes, Identity: c.Identity}, Deps{Guard: guardFunc(everyone), Users: people{}, Tokens: &broker{}}); err != nil {
 		t.Error(err)
 	}
 }

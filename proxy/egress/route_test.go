@@ -58,7 +58,7 @@ func TestRouteIsChosenByPathOrHost(t *testing.T) {
 	if n := len(one.requests()) + len(two.requests()); n != 12 {
 		t.Errorf("%d calls reached a target; want 12", n)
 	}
-	if got := s.handler.Hosts(); !slices.Equal(got, []string{"orders.localhost", "pay-2.localhost"}) {
+	if got := Hosts(s.handler.cfg.Routes); !slices.Equal(got, []string{"orders.localhost", "pay-2.localhost"}) {
 		t.Errorf("hosts for the guard: %q", got)
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"postern/config"
 	"postern/obo"
+	"postern/obo/guard"
 	"postern/oidc"
 )
 
@@ -213,13 +214,13 @@ func TestGuardIsAskedFirst(t *testing.T) {
 	t.Parallel()
 	target := newOutside(t, nil)
 	s := newSidecar(t, func(_ *Config, d *Deps) {
-		d.Guard = func(r *http.Request) *Refusal {
+		d.Guard = guardFunc(func(r *http.Request) *guard.Refusal {
 			if r.Header.Get("X-Secret") == "" {
-				return &Refusal{Status: 401, Code: "invalid_client", Reason: "secret", Description: "The secret is missing.", Challenge: "Bearer"}
+				return &guard.Refusal{Status: 401, Code: "invalid_client", Reason: "secret", Description: "The secret is missing.", Challenge: "Bearer"}
 			}
 			r.Header.Del("X-Secret")
 			return nil
-		}
+		})
 	}, orders(target.URL))
 	for _, line := range []string{"GET /orders/x", "GET /orders/../x", "GET /billing", "GET /orders/x%zz", "GET /orders#x"} {
 		res, body := s.call(t, line, asUser)
