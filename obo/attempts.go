@@ -2,6 +2,8 @@ package obo
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"net/http"
 	"time"
@@ -59,6 +61,13 @@ func (b *Broker) attempts(ctx context.Context, s *source, use use, q question) (
 			return answer, err
 		}
 	}
+}
+
+// randomShare spreads pauses, so that callers that failed together do not come back together.
+func randomShare() float64 {
+	var b [2]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return float64(binary.BigEndian.Uint16(b[:])) / (1 << 16)
 }
 
 // worthAnother says whether the trouble may be over in a moment: no connection, no answer in time, or a status that says so. after is

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"runtime/debug"
 	"time"
 
@@ -78,7 +77,7 @@ func NewBroker(providers []Provider, cfg Config, d Deps) (*Broker, error) {
 		d.Now = time.Now
 	}
 	if d.Jitter == nil {
-		d.Jitter = rand.Float64
+		d.Jitter = randomShare
 	}
 	b := &Broker{cfg: cfg, deps: d, sources: map[string]*source{}, cache: newCache(cfg.CacheBytes, d.Now), refusals: newRefusals(d.Now)}
 	for _, p := range providers {
@@ -183,7 +182,7 @@ func (b *Broker) flight(ctx context.Context, s *source, grant grant, use use, r 
 	return func() (made any, err error) {
 		defer func() {
 			if panicked := recover(); panicked != nil { // the library would end the process
-				b.deps.Log.Error("panic", "where", "token flight", "stack", string(debug.Stack()))
+				b.deps.Log.ErrorContext(ctx, "panic", "where", "token flight", "stack", string(debug.Stack()))
 				made, err = Token{}, fmt.Errorf("get token: panic of type %T", panicked)
 			}
 		}()
@@ -205,7 +204,7 @@ func (b *Broker) buy(ctx context.Context, s *source, grant grant, use use, r Req
 	now := b.deps.Now()
 	e := newEntry(answer, now)
 	if use == onBehalf {
-		if e.userEnd = oidc.UnverifiedExpiry(r.UserToken); !e.userEnd.IsZero() && !now.Before(e.userEnd) {
+		if e.userEnd = oidc.UnverifiedExpiry(r.UserToken); e.endedForUser(now) {
 			return Token{}, errUserTokenEnded(s.name)
 		}
 	}

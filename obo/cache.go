@@ -46,7 +46,12 @@ func (e *entry) fresh(now time.Time) bool { return e.leaves(e.margin(), now) }
 func (e *entry) lasts(now time.Time) bool { return e.leaves(leastLeft, now) }
 
 func (e *entry) leaves(left time.Duration, now time.Time) bool {
-	return !now.Add(left).After(e.expiry) && (e.userEnd.IsZero() || now.Before(e.userEnd))
+	return !now.Add(left).After(e.expiry) && !e.endedForUser(now)
+}
+
+// endedForUser says whether the user token has less than a second left: no whole one to hand out (tokens are counted in them).
+func (e *entry) endedForUser(now time.Time) bool {
+	return !e.userEnd.IsZero() && now.Add(time.Second).After(e.userEnd)
 }
 
 // renewNow says, to one caller at a time, that the token is in its last fifth before its margin and still asked for.
@@ -78,7 +83,7 @@ func newCache(maxBytes int64, now func() time.Time) *cache {
 	return &cache{otter.Must(&otter.Options[key, *entry]{
 		MaximumWeight: uint64(maxBytes),
 		Weigher: func(_ key, e *entry) uint32 {
-			return uint32(min(int64(len(e.access))+entryBytes, math.MaxUint32)) //nolint:gosec // bounded
+			return uint32(min(int64(len(e.access))+entryBytes, math.MaxUint32))
 		},
 		ExpiryCalculator: otter.ExpiryWritingFunc(func(kept otter.Entry[key, *entry]) time.Duration {
 			return max(kept.Value.life, time.Second)

@@ -36,7 +36,8 @@ func TestEachGrantSendsExactlyItsParameters(t *testing.T) {
 			"grant_type": {"urn:ietf:params:oauth:grant-type:jwt-bearer"},
 		}, map[string]any{"scope": "a:b a:c"}},
 		"Maskinporten with everything": {
-			oidc.Maskinporten, machine, Request{Target: "a:b", Resource: &resource, AuthorizationDetails: []byte(`[{"type":"x","n":[1]}]`)},
+			oidc.Maskinporten, machine,
+			Request{Target: "a:b", Resource: &resource, AuthorizationDetails: []byte(`[{"type":"x","n":[1]}]`)},
 			url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:jwt-bearer"}},
 			map[string]any{
 				"scope": "a:b", "resource": resource, "authorization_details": []any{map[string]any{"type": "x", "n": []any{float64(1)}}},

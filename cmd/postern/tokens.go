@@ -85,6 +85,9 @@ func (s *sidecar) addTokenAPI(shared oidc.Deps) error {
 		}
 		looked = append(looked, oidc.Introspected{Name: client.name, Provider: provider, Audiences: introspectedAudiences(cfg, client.name)})
 	}
+	if audiences := cfg.InboundAudiences(oidc.OpenID); s.asksLoginProvider() && len(audiences) > 0 {
+		looked = append(looked, oidc.Introspected{Name: oidc.OpenID, Provider: s.provider, Audiences: audiences, Algorithms: config.SignatureAlgorithms()})
+	}
 	introspector, err := oidc.NewIntrospector(looked, s.cacheBytes, shared)
 	if err != nil {
 		return err
@@ -126,7 +129,7 @@ func (s *sidecar) addEgress(shared oidc.Deps) error {
 }
 
 // egressSecret carries token.secret-file at the egress, where Authorization is the user's.
-const egressSecret = "X-Postern-Secret" //nolint:gosec // the name of a header
+const egressSecret = "X-Postern-Secret"
 
 // introspectedAudiences are Texas': the app's own client ids, and none for Maskinporten.
 func introspectedAudiences(cfg *config.Config, name string) []string {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"strconv"
-	"time"
 
 	"postern/obo"
 )
@@ -20,12 +19,6 @@ func serveGrant(v *visit, r obo.Request, get func(context.Context, obo.Request) 
 	}
 	if err != nil {
 		v.fail(obo.Explain(err), kindOf(err), err)
-		return
-	}
-	if token.ExpiresIn < 1 { // the user token that bought it is in its last second, or the provider counts from 0
-		v.fail(obo.Failure{Status: http.StatusServiceUnavailable, RetryAfter: time.Second, Body: obo.ErrorBody{
-			Code: "server_error", Description: "the token has ended before it could be handed out; ask again",
-		}}, "Upstream", nil)
 		return
 	}
 	buffer := v.h.buffers.Get().(*[]byte)
