@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -81,6 +82,50 @@ func TestSkipCacheBringsANewTokenForEverybody(t *testing.T) {
 	third, _ := b.Machine(t.Context(), r)
 	if first.Access == second.Access || second.Access != third.Access || !third.Cached || second.Cached {
 		t.Errorf("got %v, %v, %v", first.Access.Raw(), second.Access.Raw(), third.Access.Raw())
+	}
+}
+
+// Whoever skips the cache has seen the token refused: it is not handed out again, also if there is no new one.
+func TestSkipCacheForgetsTheOldToken(t *testing.T) {
+	t.Parallel()
+	p := &idp{name: oidc.EntraID, answer: func(call int, form url.Values) (int, string) {
+		if call == 2 {
+			return http.StatusBadRequest, `{"error":"invalid_grant","error_description":"not now"}`
+		}
+		return numbered(3600)(call, form)
+	}}
+	b := newTestBroker(t, Config{}, p)
+	r := Request{Provider: oidc.EntraID, Target: "a"}
+	first, _ := b.Machine(t.Context(), r)
+	r.SkipCache = true
+	if _, err := b.Machine(t.Context(), r); err == nil {
+		t.Fatal("no refusal")
+	}
+	r.SkipCache = false
+	if again, _ := b.Machine(t.Context(), r); again.Access == first.Access {
+		t.Error("the old token is handed out again")
+	}
+}
+
+func TestOneOfManyCallersRenewsAhead(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	e := newEntry(oidc.TokenResponse{ExpiresIn: time.Hour}, now.Add(-50*time.Minute))
+	var chosen atomic.Int64
+	var all sync.WaitGroup
+	for range 100 {
+		all.Go(func() {
+			if e.renewNow(now) {
+				chosen.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	if n := chosen.Load(); n != 1 {
+		t.Errorf("%d callers renew", n)
+	}
+	if e.renewNow(now.Add(renewalPause-1)) || !e.renewNow(now.Add(renewalPause)) {
+		t.Error("the next try comes too early, or never")
 	}
 }
 

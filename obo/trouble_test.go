@@ -202,3 +202,46 @@ func TestAnOutageIsFastAndOver(t *testing.T) {
 		}
 	})
 }
+
+// Only an outage without a break holds calls back, and while it lasts one of them tries now and then.
+func TestTheBreakerTriesAndForgets(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		down := true
+		p := &idp{name: oidc.EntraID, answer: func(call int, form url.Values) (int, string) {
+			if down {
+				return 0, ""
+			}
+			return numbered(3600)(call, form)
+		}}
+		none, target := 0, 'a'
+		b := newTestBroker(t, Config{MaxRetries: &none}, p)
+		asks := func(want int) {
+			t.Helper()
+			before := p.calls()
+			target++
+			_, err := b.Machine(t.Context(), Request{Provider: oidc.EntraID, Target: string(target)})
+			if (err != nil) != down || p.calls()-before != want {
+				t.Errorf("%d calls, want %d: %v", p.calls()-before, want, err)
+			}
+		}
+		asks(1)
+		asks(1)
+		down = false
+		asks(1) // all is forgotten
+		down = true
+		asks(1)
+		asks(1)
+		asks(1)
+		asks(0)
+		for range 3 {
+			time.Sleep(restShort)
+			asks(1)
+			asks(0)
+		}
+		down = false
+		time.Sleep(restShort)
+		asks(1)
+		asks(1)
+	})
+}
