@@ -2,8 +2,8 @@
 //
 // It owns: a provider's metadata and keys, kept fresh in the background ([Provider]); the authorization code flow of the login client
 // ([Client]: PKCE, state, nonce, RFC 9207 issuer, pushed authorization requests); the checks of id tokens (OIDC Core §3.1.3.7) and of
-// refreshed ones (§12.2); the checks of bearer tokens, and which claims of them count for which provider ([Verifier], [Caller]); client
-// authentication for every call to a provider ([Authenticator]); the token endpoint with its classes of error ([TokenEndpoint]); and
+// refreshed ones (§12.2); the checks of bearer tokens, and which claims of them count for which provider ([Verifier], [Caller]); what an
+// app is told of a token ([Introspector]); client authentication for every call to a provider ([Authenticator]); the token endpoint with its classes of error ([TokenEndpoint]); and
 // [Identity], the one value that stands for a verified caller.
 //
 // It does not own: cookies, sessions, the pending login between redirect and callback (session and proxy keep them), decisions on what
