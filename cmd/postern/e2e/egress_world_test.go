@@ -22,6 +22,7 @@ type outboundOptions struct {
 	env    map[string]string // on top of the usual; an empty value takes a variable away
 	own    map[string]any    // of the app at the provider: its credentials
 	target *AppServer
+	setup  func(x *outbound) // what there is to say only when the provider is there
 }
 
 // usualRoutes lead to one place, so that a test can say that nobody was called.
@@ -61,6 +62,9 @@ func newOutbound(t testing.TB, o outboundOptions) *outbound {
 	})
 	x.dev = x.tokens.dev
 	maps.Copy(x.env, o.env)
+	if o.setup != nil {
+		o.setup(x)
+	}
 	maps.DeleteFunc(x.env, func(_, value string) bool { return value == "" })
 	x.Process = Start(t, x.env)
 	return x
