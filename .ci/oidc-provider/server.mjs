@@ -58,6 +58,7 @@ const provider = new Provider(settings.issuer, {
   conformIdTokenClaims: false, // the person's claims are in the id token, as most providers of workplaces do
   findAccount: (_ctx, login) => ({ accountId: login, claims: () => person(login) }),
   loadExistingGrant,
+  extraTokenClaims: (_ctx, token) => (token.gty === exchange ? { act: { client_id: token.clientId } } : undefined),
   rotateRefreshToken: true,
   expiresWithSession: () => false,
   issueRefreshToken: (_ctx, client, source) =>
@@ -112,9 +113,8 @@ provider.registerGrantType(exchange, async (ctx) => {
   } catch {
     throw new errors.InvalidGrant('subject_token is not a valid access token of this provider')
   }
-  const token = new AccessToken({ client, accountId: subject, scope: 'api', gty: 'token_exchange' })
+  const token = new AccessToken({ client, accountId: subject, scope: 'api', gty: exchange })
   token.resourceServer = new ResourceServer(params.audience, { audience: params.audience, scope: 'api', accessTokenFormat: 'jwt', jwt: { sign: { alg: 'RS256' } } })
-  token.extra = { act: { client_id: client.clientId } }
   ctx.body = {
     access_token: await token.save(), issued_token_type: accessTokenType, token_type: 'Bearer', expires_in: token.expiration, scope: token.scope,
   }

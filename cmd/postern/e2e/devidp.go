@@ -155,3 +155,34 @@ func (p *DevProvider) Counts(t testing.TB) map[string]int {
 	}
 	return counts
 }
+
+// TokenRequest is what one of the provider's token endpoints was sent. Secrets, codes and tokens in the form are hidden.
+type TokenRequest struct {
+	Issuer    string      `json:"issuer"`
+	GrantType string      `json:"grant_type"`
+	Form      url.Values  `json:"form"`
+	Header    http.Header `json:"header"`
+	Tokens    map[string]struct {
+		Header map[string]any `json:"header"`
+		Claims map[string]any `json:"claims"`
+	} `json:"tokens"`
+}
+
+// TokenRequests are those since [DevProvider.Forget], the last hundred of them, oldest first.
+func (p *DevProvider) TokenRequests(t testing.TB) []TokenRequest {
+	t.Helper()
+	var all struct {
+		Requests []TokenRequest `json:"requests"`
+	}
+	r := NewClient(t).Get("http://" + p.Addr + "/_dev/token-requests")
+	if err := json.Unmarshal([]byte(r.Body), &all); err != nil {
+		t.Fatalf("token requests: %v %s", err, r.Body)
+	}
+	return all.Requests
+}
+
+// Forget starts the counts and the token requests anew.
+func (p *DevProvider) Forget(t testing.TB) {
+	t.Helper()
+	p.Dev(t, "token-requests/forget", map[string]any{})
+}

@@ -19,6 +19,9 @@ const (
 	stockName   = "dev-gcp:team-b:stock"  // as well
 	closedName  = "dev-gcp:team-b:closed" // has not
 	ownAudience = "https://app.example.org"
+
+	ordersClientID = "22222222-0000-4000-8000-000000000002"
+	stockClientID  = "33333333-0000-4000-8000-000000000003"
 )
 
 // texas is a Postern that was given nothing but the environment of a Texas, and the app that asks it.
@@ -54,36 +57,49 @@ func (x *texas) start(t testing.TB) {
 func prepareTexas(t testing.TB, env map[string]string) *texas {
 	t.Helper()
 	jwk, public := newJWK(t)
+	file := platformApps(t, map[string]any{"jwks": public, "secret": "secret-of-the-app"})
+	x := &texas{t: t, dev: DevIDP(t, "", nil, nil, "--clients="+file, "--idporten-audience="+ownAudience, "--tokenx-audience="+ownName)}
+	bind := "127.0.0.1:" + FreePort(t)
+	x.api = "http://" + bind
+	x.env = platformEnv(x.dev, jwk)
+	x.env["BIND_ADDRESS"], x.env["PROBE_BIND_ADDRESS"] = bind, "127.0.0.1:"+FreePort(t)
+	maps.Copy(x.env, env)
+	maps.DeleteFunc(x.env, func(_, value string) bool { return value == "" })
+	return x
+}
+
+// platformApps is a file of apps for the provider: this one, with what is said of it, and the APIs that it calls.
+func platformApps(t testing.TB, own map[string]any) string {
+	t.Helper()
 	caller := []string{ownName}
-	clients, err := json.Marshal([]map[string]any{
-		{
-			"id": ownClientID, "name": ownName, "jwks": public, "secret": "secret-of-the-app", "pre_authorized": []string{ordersName},
-			"tokenx":       map[string]any{"inbound": []string{ordersName}},
-			"maskinporten": map[string]any{"scopes": []string{"nav:team/orders.read", "nav:team/stock.read"}},
-		},
-		{"id": "22222222-0000-4000-8000-000000000002", "name": ordersName, "pre_authorized": caller, "tokenx": map[string]any{"inbound": caller}},
-		{"id": "33333333-0000-4000-8000-000000000003", "name": stockName, "pre_authorized": caller, "tokenx": map[string]any{"inbound": caller}},
+	app := map[string]any{
+		"id": ownClientID, "name": ownName, "pre_authorized": []string{ordersName}, "tokenx": map[string]any{"inbound": []string{ordersName}},
+		"maskinporten": map[string]any{"scopes": []string{"nav:team/orders.read", "nav:team/stock.read"}},
+	}
+	maps.Copy(app, own)
+	all, err := json.Marshal([]map[string]any{
+		app,
+		{"id": ordersClientID, "name": ordersName, "pre_authorized": caller, "tokenx": map[string]any{"inbound": caller}},
+		{"id": stockClientID, "name": stockName, "pre_authorized": caller, "tokenx": map[string]any{"inbound": caller}},
 		{"id": "44444444-0000-4000-8000-000000000004", "name": closedName, "require_assignment": true},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "clients.json")
-	writeFile(t, file, string(clients))
-	x := &texas{t: t, dev: DevIDP(t, "", nil, nil, "--clients="+file, "--idporten-audience="+ownAudience, "--tokenx-audience="+ownName)}
-	bind := "127.0.0.1:" + FreePort(t)
-	x.api = "http://" + bind
-	x.env = map[string]string{
-		"BIND_ADDRESS": bind, "PROBE_BIND_ADDRESS": "127.0.0.1:" + FreePort(t),
-		"AZURE_ENABLED": "true", "AZURE_APP_CLIENT_ID": ownClientID, "AZURE_APP_JWK": jwk, "AZURE_APP_WELL_KNOWN_URL": x.dev.WellKnown(),
-		"TOKEN_X_ENABLED": "true", "TOKEN_X_CLIENT_ID": ownName, "TOKEN_X_PRIVATE_JWK": jwk, "TOKEN_X_WELL_KNOWN_URL": x.dev.TokenXWellKnown(),
+	writeFile(t, file, string(all))
+	return file
+}
+
+// platformEnv is what the platform tells the app of its providers, with one key for all of them.
+func platformEnv(dev *DevProvider, jwk string) map[string]string {
+	return map[string]string{
+		"AZURE_ENABLED": "true", "AZURE_APP_CLIENT_ID": ownClientID, "AZURE_APP_JWK": jwk, "AZURE_APP_WELL_KNOWN_URL": dev.WellKnown(),
+		"TOKEN_X_ENABLED": "true", "TOKEN_X_CLIENT_ID": ownName, "TOKEN_X_PRIVATE_JWK": jwk, "TOKEN_X_WELL_KNOWN_URL": dev.TokenXWellKnown(),
 		"MASKINPORTEN_ENABLED": "true", "MASKINPORTEN_CLIENT_ID": ownClientID, "MASKINPORTEN_CLIENT_JWK": jwk,
-		"MASKINPORTEN_WELL_KNOWN_URL": x.dev.MaskinportenWellKnown(),
-		"IDPORTEN_ENABLED":            "true", "IDPORTEN_AUDIENCE": ownAudience, "IDPORTEN_WELL_KNOWN_URL": x.dev.IDPortenWellKnown(),
+		"MASKINPORTEN_WELL_KNOWN_URL": dev.MaskinportenWellKnown(),
+		"IDPORTEN_ENABLED":            "true", "IDPORTEN_AUDIENCE": ownAudience, "IDPORTEN_WELL_KNOWN_URL": dev.IDPortenWellKnown(),
 	}
-	maps.Copy(x.env, env)
-	maps.DeleteFunc(x.env, func(_, value string) bool { return value == "" })
-	return x
 }
 
 // ask posts JSON to one of the endpoints.
