@@ -20,14 +20,18 @@ import (
 const demoPort = 7080
 
 // demoWorld is the addresses of a demo: the web app through Postern, the test provider, the web app itself, metrics and probes of its Postern;
-// then the API through a Postern of its own, the API itself, metrics and probes of that Postern.
+// then the API through a Postern of its own, the API itself, metrics and probes of that Postern; then what each Postern has for its app alone: the
+// token API and the egress proxy of the web app, and the token API of the API, which it does not use.
 type demoWorld struct {
 	front, idp, app, metrics, probe     int
 	apiFront, api, apiMetrics, apiProbe int
+	tokens, egress, apiTokens           int
 }
 
 func newDemoWorld(first int) demoWorld {
-	return demoWorld{first, first + 1, first + 2, first + 3, first + 4, first + 5, first + 6, first + 7, first + 8}
+	return demoWorld{
+		first, first + 1, first + 2, first + 3, first + 4, first + 5, first + 6, first + 7, first + 8, first + 9, first + 10, first + 11,
+	}
 }
 
 func localhost(port int) string { return "http://localhost:" + strconv.Itoa(port) }
@@ -37,7 +41,8 @@ func bind(port int) string      { return "127.0.0.1:" + strconv.Itoa(port) }
 func demo(ctx context.Context, p program) int {
 	flags := flag.NewFlagSet("postern demo", flag.ContinueOnError)
 	flags.SetOutput(p.stderr)
-	first := flags.Int("port", demoPort, "first of the nine ports: Postern, provider, app, metrics, probes; the API's Postern, the API, metrics, probes")
+	first := flags.Int("port", demoPort, "first of the twelve ports: Postern, provider, app, metrics, probes; the API's Postern, the API, metrics, probes; "+
+		"token API and egress for the app, token API for the API")
 	verbose := flags.Bool("verbose", false, "print Postern's events")
 	if err := flags.Parse(p.args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -59,7 +64,7 @@ func runDemo(ctx context.Context, p program, world demoWorld, verbose bool) (err
 		return err
 	}
 	web := demoClient(world)
-	provider, err := devidp.New(devidp.Config{BaseURL: localhost(world.idp), Clients: []devidp.ClientConfig{web}})
+	provider, err := devidp.New(devidp.Config{BaseURL: localhost(world.idp), Clients: demoClients(web)})
 	if err != nil {
 		return err
 	}
@@ -82,7 +87,7 @@ func runDemo(ctx context.Context, p program, world demoWorld, verbose bool) (err
 	}
 	tap := newDemoTap(demoapi.New())
 	app, err := demoapp.New(demoapp.Config{
-		IdPBase: localhost(world.idp), Trier: newDemoTrier(provider, judge, tap, localhost(world.apiFront), policyFile),
+		IdPBase: localhost(world.idp), Trier: newDemoTrier(provider, judge, tap, localhost(world.apiFront), policyFile), OnBehalf: demoOnBehalf(world),
 	})
 	if err != nil {
 		return err
@@ -117,20 +122,22 @@ func runTogether(ctx context.Context, all ...func(context.Context) error) error 
 // reserve opens the ports of what is served here, and makes sure that the others are free: one clear error beats half a world.
 func (world demoWorld) reserve(ctx context.Context) (map[int]net.Listener, error) {
 	open := map[int]net.Listener{}
-	for port := world.front; port <= world.apiProbe; port++ {
+	for port := world.front; port <= world.apiTokens; port++ {
 		l, err := listen(ctx, bind(port))
 		if err != nil {
 			for _, l := range open {
 				_ = l.Close()
 			}
 			if errors.Is(err, syscall.EADDRINUSE) {
-				return nil, fmt.Errorf("port %d is taken; --port moves all nine ports, e.g. --port %d", port, world.front+100)
+				return nil, fmt.Errorf("port %d is taken; --port moves all twelve ports, e.g. --port %d", port, world.front+100)
 			}
 			return nil, err
 		}
 		open[port] = l
 	}
-	for _, port := range []int{world.front, world.metrics, world.probe, world.apiFront, world.apiMetrics, world.apiProbe} {
+	for _, port := range []int{
+		world.front, world.metrics, world.probe, world.apiFront, world.apiMetrics, world.apiProbe, world.tokens, world.egress, world.apiTokens,
+	} {
 		_ = open[port].Close() // the sidecars open these themselves, as in production
 		delete(open, port)
 	}
@@ -145,8 +152,10 @@ func (world demoWorld) describe(p program, policyFile string) {
 		"    the app, through Postern    " + localhost(world.front) + "/",
 		"    a page that needs a login   " + localhost(world.front) + "/cases/42?tab=notes",
 		"    call the API as anybody     " + localhost(world.front) + "/try",
+		"    call it on behalf of you    " + localhost(world.front) + "/onbehalf",
 		"    the API, through Postern    " + localhost(world.apiFront) + "/orders",
 		"    the API's policy            " + policyFile,
+		"    the app's own token API     " + localhost(world.tokens) + "/openapi.json",
 		"    the test provider           " + localhost(world.idp) + "/",
 		"    metrics, readiness          " + localhost(world.metrics) + "/metrics  " + localhost(world.probe) + "/readyz",
 		"    the same of the API's       " + localhost(world.apiMetrics) + "/metrics  " + localhost(world.apiProbe) + "/readyz",
@@ -155,6 +164,7 @@ func (world demoWorld) describe(p program, policyFile string) {
 		"  let the countdown run, switch to somebody else, log out.",
 		"  Then call the API as a program, a citizen or a forger, and read why it was let in or not;",
 		"  change the policy file and call again.",
+		"  Have the app call it on your behalf, through the token API and through egress, and compare the tokens.",
 		"  Neither has a line of login or security code: they read the headers that Postern sets.",
 		"",
 		"  Ctrl-C stops everything.",

@@ -27,6 +27,7 @@ func demoKnownApps() []config.PreAuthorized {
 	return []config.PreAuthorized{
 		{Name: "demo:shop:warehouse", ClientID: demoWarehouse},
 		{Name: "demo:shop:casework", ClientID: demoCasework},
+		{Name: demoWebName, ClientID: demoWeb},
 	}
 }
 

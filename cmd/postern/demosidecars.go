@@ -25,7 +25,7 @@ var demoPolicy []byte
 // demoClient registers the web app with the test provider.
 func demoClient(world demoWorld) devidp.ClientConfig {
 	return devidp.ClientConfig{
-		ID: "5f1d7c1e-8f0a-4d53-9d0c-6a1f0f7f3b10", Secret: "not-a-secret", Name: "demo:postern:web",
+		ID: demoWeb, Secret: "not-a-secret", Name: demoWebName,
 		RedirectURIs:           []string{localhost(world.front) + "/oauth2/callback"},
 		PostLogoutRedirectURIs: []string{localhost(world.front) + "/oauth2/logout/callback"},
 	}
@@ -37,22 +37,34 @@ func demoWebSidecar(p program, world demoWorld, provider *devidp.IdP, client dev
 	if err != nil {
 		return nil, err
 	}
-	return demoSidecar(p, config.Source{Args: append(demoOptions(verbose),
-		"--bind-address="+bind(world.front),
-		"--metrics-bind-address="+bind(world.metrics),
-		"--probe-bind-address="+bind(world.probe),
-		"--ingress="+localhost(world.front),
-		"--upstream-host="+bind(world.app),
-		"--openid.provider=azure",
-		"--openid.client-id="+client.ID,
-		"--openid.client-secret="+client.Secret,
-		"--openid.well-known-url="+provider.WellKnown(devidp.Entra, ""),
-		"--cookie.secure=false", // plain http on localhost
-		"--encryption-key="+key.Reveal(),
-		"--auto-login=true",
-		"--auto-login-ignore-paths=/,/static/**,/whoami,/stream,/echo,/try",
-		"--identity.headers=postern,claims",
-	)})
+	return demoSidecar(p, config.Source{
+		Args: append(demoOptions(verbose),
+			"--bind-address="+bind(world.front),
+			"--metrics-bind-address="+bind(world.metrics),
+			"--probe-bind-address="+bind(world.probe),
+			"--ingress="+localhost(world.front),
+			"--upstream-host="+bind(world.app),
+			"--openid.provider=azure",
+			"--openid.client-id="+client.ID,
+			"--openid.client-secret="+client.Secret,
+			"--openid.well-known-url="+provider.WellKnown(devidp.Entra, ""),
+			"--cookie.secure=false", // plain http on localhost
+			"--encryption-key="+key.Reveal(),
+			"--auto-login=true",
+			"--auto-login-ignore-paths=/,/static/**,/whoami,/stream,/echo,/try",
+			"--identity.headers=postern,claims",
+			"--token.bind-address="+bind(world.tokens),
+			"--egress.bind-address="+bind(world.egress),
+			"--egress.routes="+demoRoutes(world),
+		),
+		Environ: []string{ // with these the app can be a client of other APIs
+			"AZURE_ENABLED=true",
+			"AZURE_APP_CLIENT_ID=" + client.ID,
+			"AZURE_APP_CLIENT_SECRET=" + client.Secret,
+			"AZURE_APP_WELL_KNOWN_URL=" + provider.WellKnown(devidp.Entra, ""),
+			"AZURE_APP_TENANT_ID=" + devidp.DefaultTenantID,
+		},
+	})
 }
 
 // demoAPISidecar configures Postern for the API: by the variables that Nais gives to a pod, and a policy. There is no login here.
@@ -72,6 +84,7 @@ func demoAPISidecar(p program, world demoWorld, provider *devidp.IdP, policyFile
 			"--probe-bind-address="+bind(world.apiProbe),
 			"--ingress="+localhost(world.apiFront),
 			"--upstream-host="+bind(world.api),
+			"--token.bind-address="+bind(world.apiTokens),
 			"--bearer.providers=entra_id,tokenx,maskinporten,idporten",
 			"--policy-file="+policyFile,
 		),

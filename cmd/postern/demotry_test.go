@@ -52,7 +52,7 @@ func TestDemoPolicyLoadsWithoutWarnings(t *testing.T) {
 func TestDemoSidecarsAreConfigured(t *testing.T) {
 	t.Parallel()
 	world := newDemoWorld(17080)
-	provider, err := devidp.New(devidp.Config{BaseURL: localhost(world.idp), Clients: []devidp.ClientConfig{demoClient(world)}})
+	provider, err := devidp.New(devidp.Config{BaseURL: localhost(world.idp), Clients: demoClients(demoClient(world))})
 	if err != nil {
 		t.Fatal(err)
 	}

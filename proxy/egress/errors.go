@@ -1,6 +1,7 @@
 package egress
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -113,10 +114,10 @@ func (h *Handler) answer(v *visit, r *http.Request, f *failure) {
 		v.Status, v.reason = forward.StatusClientGone, "client_gone"
 		panic(http.ErrAbortHandler) // returning would make net/http say 200 to whoever still listens
 	}
-	body, err := json.Marshal(f.body)
+	body, err := encode(f.body)
 	if err != nil { // a list of codes that a provider made up
 		f.body.ErrorCodes = nil
-		body, _ = json.Marshal(f.body)
+		body, _ = encode(f.body)
 	}
 	header := v.Header()
 	header["Content-Type"] = []string{"application/json"}
@@ -129,5 +130,14 @@ func (h *Handler) answer(v *visit, r *http.Request, f *failure) {
 		header["Retry-After"] = []string{strconv.Itoa(int((f.retryAfter + time.Second - 1) / time.Second))} // rounded up, so that "soon" is never 0
 	}
 	v.WriteHeader(f.status)
-	_, _ = v.Write(append(body, '\n')) // the app may be gone; nothing to do about it
+	_, _ = v.Write(body) // the app may be gone; nothing to do about it
+}
+
+// encode is JSON on a line of its own, in the same bytes as the token API's: hints have angle brackets, and no HTML reads them.
+func encode(body obo.ErrorBody) ([]byte, error) {
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(body)
+	return out.Bytes(), err
 }

@@ -180,6 +180,9 @@ func TestTokenThatCannotBeHad(t *testing.T) {
 				if diff := cmp.Diff(want, got); diff != "" {
 					t.Error(diff)
 				}
+				if !strings.Contains(body, "<cluster>") {
+					t.Errorf("the hint cannot be read: %s", body)
+				}
 			}
 			if res.Header.Get("Content-Type") != "application/json" || res.Header.Get("Cache-Control") != "no-store" {
 				t.Errorf("headers %v", res.Header)

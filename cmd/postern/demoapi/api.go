@@ -43,6 +43,7 @@ func New() *API {
 	a.mux.HandleFunc("POST /orders", a.create)
 	a.mux.HandleFunc("DELETE /orders/{id}", a.remove)
 	a.mux.HandleFunc("GET /admin/stats", a.stats)
+	a.mux.HandleFunc("GET /whoami", a.whoami)
 	a.mux.HandleFunc("GET /isalive", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, map[string]string{"status": "alive"})
 	})

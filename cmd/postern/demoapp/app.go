@@ -22,6 +22,7 @@ type Config struct {
 	IdPBase   string           // address of the test provider, for a link; empty for none
 	OwnPrefix string           // where Postern's own endpoints are; "/oauth2" if empty
 	Trier     Trier            // makes the calls of the page /try; nil for no such page
+	OnBehalf  *OnBehalf        // what the page /onbehalf calls, and how; nil for no such page
 	Now       func() time.Time // time.Now if nil
 }
 
@@ -30,6 +31,7 @@ type App struct {
 	cfg       Config
 	templates *template.Template
 	mux       *http.ServeMux
+	client    *http.Client // for calls to APIs, and to the app's own Postern
 }
 
 // New makes the app. An error means that the program was built from a broken template.
@@ -44,7 +46,10 @@ func New(cfg Config) (*App, error) {
 	if err != nil {
 		return nil, fmt.Errorf("parse templates of the demo app: %w", err)
 	}
-	a := &App{cfg: cfg, templates: templates, mux: http.NewServeMux()}
+	a := &App{cfg: cfg, templates: templates, mux: http.NewServeMux(), client: &http.Client{
+		Transport:     &http.Transport{MaxIdleConns: 4, IdleConnTimeout: 10 * time.Second}, // and no web proxy
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
 	a.mux.HandleFunc("GET /{$}", a.home)
 	a.mux.HandleFunc("GET /cases/{id...}", a.home)
 	a.mux.HandleFunc("/whoami", whoami)
@@ -54,6 +59,9 @@ func New(cfg Config) (*App, error) {
 	a.mux.HandleFunc("/", a.notFound)
 	if cfg.Trier != nil {
 		a.mux.HandleFunc("GET /try", a.try)
+	}
+	if cfg.OnBehalf != nil {
+		a.mux.HandleFunc("GET /onbehalf", a.onBehalf)
 	}
 	return a, nil
 }
@@ -81,6 +89,7 @@ type view struct {
 	Own, Login, Logout, Switch string // addresses of Postern
 	IdPBase, Origin            string
 	Trier                      bool // there is a page /try
+	CallsAPIs                  bool // there is a page /onbehalf
 }
 
 // request is the address as it arrived here, for the proof that a deep link survived the login.
@@ -106,7 +115,8 @@ func (a *App) view(r *http.Request) view {
 	v := view{
 		Title: "Who is calling?", Caller: readCaller(r.Header, now), Token: readToken(r.Header.Get("Authorization"), now),
 		Request: readRequest(r), Case: r.PathValue("id"),
-		Own: a.cfg.OwnPrefix, IdPBase: a.cfg.IdPBase, Origin: "http://" + r.Host, Trier: a.cfg.Trier != nil,
+		Own: a.cfg.OwnPrefix, IdPBase: a.cfg.IdPBase, Origin: "http://" + r.Host,
+		Trier: a.cfg.Trier != nil, CallsAPIs: a.cfg.OnBehalf != nil,
 	}
 	if v.Case != "" {
 		v.Title = "Case " + v.Case

@@ -126,13 +126,18 @@ func TestOtherPagesAndMethods(t *testing.T) {
 func TestPagesKeepToTheirContentSecurityPolicy(t *testing.T) {
 	t.Parallel()
 	a := newTryApp(t, &fakeTrier{tried: letIn()})
+	calling := newOutside(t).app(t)
 	for _, r := range []*http.Request{
 		httptest.NewRequest(http.MethodGet, "/", nil),
 		httptest.NewRequest(http.MethodGet, "/try", nil),
 		kari(httptest.NewRequest(http.MethodGet, "/cases/1", nil), "opaque"),
+		kari(httptest.NewRequest(http.MethodGet, "/onbehalf?api=orders", nil), receivedToken),
 		httptest.NewRequest(http.MethodGet, "/nothing", nil),
 	} {
 		w := get(a, r)
+		if r.URL.Path == "/onbehalf" {
+			w = get(calling, r)
+		}
 		csp := w.Header().Get("Content-Security-Policy")
 		if !strings.Contains(csp, "default-src 'none'") || strings.Contains(csp, "unsafe") {
 			t.Errorf("policy %q", csp)

@@ -13,11 +13,11 @@ import (
 )
 
 // demoPorts is how many neighbouring ports a demo takes.
-const demoPorts = 9
+const demoPorts = 12
 
-// ninePorts is the first of nine neighbouring ports that nobody listens on, below those of [FreePort]. No other call gives out
-// the nine ports before them.
-func ninePorts(t testing.TB) int {
+// neighbouringPorts is the first of so many neighbouring ports that nobody listens on, below those of [FreePort]. No other call gives out
+// the eight ports before them.
+func neighbouringPorts(t testing.TB) int {
 	t.Helper()
 	for range 100 {
 		one, err := strconv.Atoi(FreePort(t))
@@ -36,14 +36,14 @@ func ninePorts(t testing.TB) int {
 			return first
 		}
 	}
-	t.Fatal("no nine free ports in a row")
+	t.Fatalf("no %d free ports in a row", demoPorts)
 	return 0
 }
 
 // runDemo starts `postern demo` and returns the address of its front door when it answers.
 func runDemo(t testing.TB) (p *Process, port int, front string) {
 	t.Helper()
-	port = ninePorts(t)
+	port = neighbouringPorts(t)
 	p = Launch(t, nil, "demo", "--port", strconv.Itoa(port))
 	front = "http://localhost:" + strconv.Itoa(port)
 	p.WaitURL(t, front+"/")
@@ -169,7 +169,8 @@ func TestDemoTellsWhatToTry(t *testing.T) {
 	for _, want := range []string{
 		front + "/", front + "/cases/42?tab=notes", "http://localhost:" + strconv.Itoa(port+1) + "/",
 		"http://localhost:" + strconv.Itoa(port+3) + "/metrics", "http://localhost:" + strconv.Itoa(port+4) + "/readyz",
-		"http://localhost:" + strconv.Itoa(port+7) + "/metrics", "http://localhost:" + strconv.Itoa(port+8) + "/readyz", front + "/try", "Ctrl-C",
+		"http://localhost:" + strconv.Itoa(port+7) + "/metrics", "http://localhost:" + strconv.Itoa(port+8) + "/readyz", front + "/try", front + "/onbehalf",
+		"http://localhost:" + strconv.Itoa(port+9) + "/openapi.json", "Ctrl-C",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("it does not print %q:\n%s", want, text)
@@ -196,7 +197,7 @@ func TestDemoOnTakenPorts(t *testing.T) {
 			t.Errorf("%s: exit code %d, want 1", name, code)
 		}
 		said := second.Log.Stderr()
-		m := regexp.MustCompile(`^postern demo: port (\d+) is taken; --port moves all nine ports, e\.g\. --port (\d+)\n$`).FindStringSubmatch(said)
+		m := regexp.MustCompile(`^postern demo: port (\d+) is taken; --port moves all twelve ports, e\.g\. --port (\d+)\n$`).FindStringSubmatch(said)
 		if m == nil {
 			t.Errorf("%s: it says %q", name, said)
 			continue
