@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 )
 
-// noMemory leaves the cache of verified tokens a single byte of the two that are for all caches: nothing fits, so every token is new.
-const noMemory = "--cache.max-memory=2"
+// noMemory leaves the cache of verified tokens a single byte of the three that are for all caches: nothing fits, so every token is new.
+const noMemory = "--cache.max-memory=3"
 
 // openBearer starts the Posterns of services with tokens, one that remembers tokens and one that does not, as far as they are needed.
 func (w *world) openBearer(ctx context.Context, callers []*caller, progress io.Writer) error {
