@@ -109,14 +109,25 @@ func statusFor(ctx context.Context, url string, header http.Header) (int, error)
 	return response.StatusCode, err
 }
 
-// freeAddress is a loopback address that nobody listens on at the moment.
+// promised are the addresses that somebody here was given, and may not listen on yet.
+var promised sync.Map
+
+// freeAddress is a loopback address that nobody listens on at the moment, another one each time.
 func freeAddress(ctx context.Context) (string, error) {
-	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("find a free port: %w", err)
+	for {
+		var lc net.ListenConfig
+		l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
+		if err != nil {
+			return "", fmt.Errorf("find a free port: %w", err)
+		}
+		address := l.Addr().String()
+		if err := l.Close(); err != nil {
+			return "", fmt.Errorf("find a free port: %w", err)
+		}
+		if _, again := promised.LoadOrStore(address, true); !again {
+			return address, nil
+		}
 	}
-	return l.Addr().String(), l.Close()
 }
 
 // lastWords keeps the end of what a process writes.
