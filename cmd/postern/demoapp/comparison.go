@@ -29,9 +29,9 @@ type comparedCell struct {
 
 // The tokens, as the columns are headed.
 const (
-	columnReceived = "The app received"
-	columnTokenAPI = "By the token API"
-	columnEgress   = "Through egress"
+	columnReceived  = "The app received"
+	columnExchanged = "By the token API"
+	columnEgress    = "Through egress"
 )
 
 // compare puts the claims of three tokens side by side. Those of egress are nil if the API did not get one.
@@ -60,7 +60,7 @@ func compareClaim(name string, received, byTokenAPI, byEgress []claim) comparedC
 	for _, column := range []struct {
 		label  string
 		claims []claim
-	}{{columnReceived, received}, {columnTokenAPI, byTokenAPI}, {columnEgress, byEgress}} {
+	}{{columnReceived, received}, {columnExchanged, byTokenAPI}, {columnEgress, byEgress}} {
 		cell := comparedCell{Label: column.label}
 		switch i := slices.IndexFunc(column.claims, func(one claim) bool { return one.Name == name }); {
 		case i >= 0:
