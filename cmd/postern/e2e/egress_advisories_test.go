@@ -23,7 +23,7 @@ func TestAdvisoryCVE2023_37918OurSecretGoesNoFurther(t *testing.T) {
 		"none": nil, "another": {"X-Postern-Secret", "x"}, "empty": {"X-Postern-Secret", ""}, "in the wrong place": {"Authorization", "Bearer " + secret},
 	} {
 		noToken(t, x.call("/register/x", "", headers...), 401, "invalid_client", "")
-		x.unseen(name, 0)
+		x.unseen(name)
 	}
 	noToken(t, x.tokens.ask(tokenPath, body), 401, "invalid_client", "")
 	token(t, x.tokens.ask(tokenPath, body, "Authorization", "Bearer "+secret))

@@ -15,6 +15,7 @@ type outbound struct {
 	egress string     // host and port
 	target *AppServer // behind every usual route
 	tokens *texas     // how the token API is asked
+	known  int        // calls of the target at the last mark
 }
 
 type outboundOptions struct {
@@ -112,16 +113,23 @@ func (x *outbound) call(path, authorization string, headers ...string) *Response
 	return NewClient(x.t).Send(method, "http://"+x.egress+rest, "", headers...)
 }
 
-// unseen fails the test if the target was called, or a provider asked for a token, since before was taken.
-func (x *outbound) unseen(what string, before int) {
+// mark is where [outbound.unseen] counts from.
+func (x *outbound) mark() {
 	x.t.Helper()
-	if n := len(x.target.Requests()); n != before {
+	x.dev.Forget(x.t)
+	x.known = len(x.target.Requests())
+}
+
+// unseen fails the test if the target was called, or a provider asked for a token, since the last mark, and sets another one.
+func (x *outbound) unseen(what string) {
+	x.t.Helper()
+	if len(x.target.Requests()) != x.known {
 		x.t.Errorf("%s: the target was called", what)
 	}
 	for _, one := range x.dev.TokenRequests(x.t) {
 		x.t.Errorf("%s: %s was asked for a token by %s", what, one.Issuer, one.GrantType)
 	}
-	x.dev.Forget(x.t)
+	x.mark()
 }
 
 // bearer is the claims of a token in an Authorization header.
