@@ -112,20 +112,26 @@ func (b *Broker) get(ctx context.Context, use use, r Request) (Token, error) {
 	}
 	r = r.normalized()
 	k, now := keyOf(use, r), b.deps.Now()
-	var kept *entry
-	if r.SkipCache {
-		b.cache.drop(k)
-	} else if kept = b.cache.get(k); kept != nil && kept.fresh(now) {
+	kept := b.cache.get(k)
+	switch {
+	case r.SkipCache:
+		kept = nil
+	case kept != nil && kept.fresh(now):
 		if use == machine && kept.renewNow(now) {
 			b.flights.DoChan(string(k[:]), b.flight(ctx, s, grant, use, r, k))
 		}
 		b.metrics.count(r.Provider, use, outcomeHit)
 		return kept.token(now), nil
-	} else if known := b.refusals.recall(k, r.RefusalAge, now); known != nil {
-		b.metrics.count(r.Provider, use, outcomeRefused)
-		return Token{}, known
+	default:
+		if known := b.refusals.recall(k, r.RefusalAge, now); known != nil {
+			b.metrics.count(r.Provider, use, outcomeRefused)
+			return Token{}, known
+		}
 	}
 	made, err := b.await(ctx, kept, k, b.flight(ctx, s, grant, use, r, k))
+	if _, refused := errors.AsType[*oidc.RefusalError](err); refused && r.SkipCache {
+		b.cache.drop(k) // whoever skips the cache has seen the old token fail, and there is no new one
+	}
 	if _, inTrouble := errors.AsType[*oidc.TroubleError](err); inTrouble && kept != nil {
 		if now = b.deps.Now(); kept.lasts(now) {
 			made, err = kept.token(now), nil

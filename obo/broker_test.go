@@ -85,25 +85,35 @@ func TestSkipCacheBringsANewTokenForEverybody(t *testing.T) {
 	}
 }
 
-// Whoever skips the cache has seen the token refused: it is not handed out again, also if there is no new one.
-func TestSkipCacheForgetsTheOldToken(t *testing.T) {
+// Whoever skips the cache has seen the token fail: it is not handed out again if the provider refuses a new one. Trouble takes it from nobody.
+func TestSkipCacheForgetsATokenThatIsRefused(t *testing.T) {
 	t.Parallel()
-	p := &idp{name: oidc.EntraID, answer: func(call int, form url.Values) (int, string) {
-		if call == 2 {
+	for name, tc := range map[string]struct {
+		answer func(int, url.Values) (int, string)
+		kept   bool
+	}{
+		"refused": {func(int, url.Values) (int, string) {
 			return http.StatusBadRequest, `{"error":"invalid_grant","error_description":"not now"}`
+		}, false},
+		"trouble": {func(int, url.Values) (int, string) { return http.StatusOK, "<html>" }, true},
+	} {
+		p := &idp{name: oidc.EntraID, answer: func(call int, form url.Values) (int, string) {
+			if call == 2 {
+				return tc.answer(call, form)
+			}
+			return numbered(3600)(call, form)
+		}}
+		b := newTestBroker(t, Config{}, p)
+		r := Request{Provider: oidc.EntraID, Target: "a"}
+		first, _ := b.Machine(t.Context(), r)
+		r.SkipCache = true
+		if _, err := b.Machine(t.Context(), r); err == nil {
+			t.Fatalf("%s: a token", name)
 		}
-		return numbered(3600)(call, form)
-	}}
-	b := newTestBroker(t, Config{}, p)
-	r := Request{Provider: oidc.EntraID, Target: "a"}
-	first, _ := b.Machine(t.Context(), r)
-	r.SkipCache = true
-	if _, err := b.Machine(t.Context(), r); err == nil {
-		t.Fatal("no refusal")
-	}
-	r.SkipCache = false
-	if again, _ := b.Machine(t.Context(), r); again.Access == first.Access {
-		t.Error("the old token is handed out again")
+		r.SkipCache = false
+		if again, _ := b.Machine(t.Context(), r); (again.Access == first.Access) != tc.kept {
+			t.Errorf("%s: then %q", name, again.Access.Raw())
+		}
 	}
 }
 

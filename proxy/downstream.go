@@ -105,7 +105,7 @@ func (h *Handler) fetch(v *visit, r *http.Request, p *passage) error {
 	}
 	wait.Wait()
 	v.downstream = wanted
-	return h.missing(v, r)
+	return h.missing(v, r, h.open(p))
 }
 
 // get asks for one token.
@@ -139,8 +139,8 @@ type unfitError struct{ from, to string }
 
 func (e *unfitError) Error() string { return e.to + " does not exchange tokens of " + e.from }
 
-// missing judges what could not be had: without a required token the app is not called.
-func (h *Handler) missing(v *visit, r *http.Request) error {
+// missing judges what could not be had: without a required token the app is not called, unless it would be without a user too.
+func (h *Handler) missing(v *visit, r *http.Request, open bool) error {
 	var lost *failure
 	for i := range v.downstream {
 		one := &v.downstream[i]
@@ -150,10 +150,10 @@ func (h *Handler) missing(v *visit, r *http.Request) error {
 		}
 		f := tokenLost(one.err)
 		h.metrics.downstream.WithLabelValues(one.header, f.code).Inc()
-		if one.required && (lost == nil || lost.status == forward.StatusClientGone) { // whoever was given up for another is not the reason
+		if one.required && !open && (lost == nil || lost.status == forward.StatusClientGone) { // whoever was given up for another is not the reason
 			lost = f
 		}
-		if level := slog.LevelDebug; !one.required && f.status != forward.StatusClientGone {
+		if level := slog.LevelDebug; (open || !one.required) && f.status != forward.StatusClientGone {
 			if f.status != http.StatusForbidden {
 				level = slog.LevelWarn
 			}

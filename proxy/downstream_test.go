@@ -262,6 +262,27 @@ func TestS43OnlyWhoIsAdmittedHasTokens(t *testing.T) {
 	}
 }
 
+// A path that is open to nobody in particular is not closed by a token that a user cannot have.
+func TestS43RequiredTokenDoesNotCloseAPublicPath(t *testing.T) {
+	t.Parallel()
+	rules, _, err := policy.Load([]policy.File{{Name: "policy.yaml", Data: []byte(
+		"apiVersion: postern/v1\napp: {cluster: dev, namespace: team, name: api}\nusers: {allowAll: true}\npaths: [{match: /isalive, public: true}]\n")}}, policy.Settings{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, target := range []string{"refused", "trouble"} {
+		d := newDoor(t, echoApp(t), withTokens(&exchanger{}, config.UpstreamToken{Header: "X-Token", Target: target, Required: true}), func(c *Config, deps *Deps) {
+			c.PolicyFiles, deps.Policy = true, func() *policy.Policy { return rules }
+		})
+		if w := get(d, "/isalive", "Cookie", d.cookie); w.Code != 200 || w.Body.Len() > 0 {
+			t.Errorf("%s: %d %s", target, w.Code, w.Body)
+		}
+		if w := get(d, "/", "Cookie", d.cookie); w.Code < 400 {
+			t.Errorf("%s, on another path: %d", target, w.Code)
+		}
+	}
+}
+
 func TestS43UpgradesHaveTokensToo(t *testing.T) {
 	t.Parallel()
 	broker := &exchanger{}

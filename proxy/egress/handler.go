@@ -81,7 +81,7 @@ func New(cfg Config, d Deps) (*Handler, error) {
 	h := &Handler{
 		cfg: cfg, tokens: d.Tokens, users: d.Users, guard: d.Guard, log: d.Log, now: d.Now,
 		byName: map[string]*route{}, byHost: map[string]*route{},
-		private: forward.Union(forward.NewManaged(cfg.Identity.OwnHeaders()), forward.NewRouting(nil), forward.NewForwarded()),
+		private: forward.Union(forward.NewManaged(cfg.Identity.OwnHeaders()), forward.NewRouting(nil), forward.NewForwarded(), forward.NewAddresses()),
 		metrics: newMetrics(d.Registerer, cfg.Routes),
 		ids:     forward.NewRequestIDs(),
 	}

@@ -25,7 +25,7 @@ func TestS21WhatTheAppReceivedGoesNoFurther(t *testing.T) {
 	}, orders(target.URL), config.EgressRoute{Name: "jar", URL: target.URL, Cookies: true})
 	private := []string{
 		"X-Postern-User", "X-Postern-Anything-Newer", "X-Postern-Egress", "X-Postern-Assertion", "X-Wonderwall-Id-Token", "X-MS-CLIENT-PRINCIPAL", "X-MS-TOKEN-AAD-ACCESS-TOKEN",
-		"X-Auth-Request-User", "X-Forwarded-Access-Token", "Remote-User", "X-Employee", "X-Orders-Token", "X-Billing-Token", "Forwarded", "X-Forwarded-For", "X-Forwarded-Host",
+		"X-Auth-Request-User", "X-Forwarded-Access-Token", "Remote-User", "X-Employee", "X-Orders-Token", "X-Billing-Token", "Forwarded", "X-Real-IP", "True-Client-IP", "X-Forwarded-For", "X-Forwarded-Host",
 		"X-Forwarded-Proto", "X-Forwarded-Anything", "X-Original-URL", "X-Rewrite-URL", "X-HTTP-Method-Override", "X-Method-Override", "Proxy-Authorization", "Keep-Alive",
 		"X-Hop",
 	}

@@ -53,6 +53,11 @@ func NewRouting(forward []string) *Names {
 // NewForwarded is Forwarded and every X-Forwarded-*, known or not.
 func NewForwarded() *Names { return newNames([]string{"xforwarded"}, []string{"forwarded"}) }
 
+// NewAddresses are the other headers by which proxies tell each other a client's address.
+func NewAddresses() *Names {
+	return newNames(nil, []string{"xrealip", "xclientip", "xclusterclientip", "trueclientip", "cfconnectingip", "fastlyclientip"})
+}
+
 // Union is every name that one of the sets has.
 func Union(sets ...*Names) *Names {
 	all := newNames(nil, nil)

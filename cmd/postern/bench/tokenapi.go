@@ -18,7 +18,7 @@ import (
 )
 
 // Paths of the token API.
-const (
+const ( //nolint:gosec // no credentials
 	pathToken      = "/api/v1/token"
 	pathExchange   = "/api/v1/token/exchange"
 	pathIntrospect = "/api/v1/introspect"
