@@ -18,8 +18,8 @@ import (
 )
 
 // Paths of the token API.
-const ( //nolint:gosec // no credentials
-	pathToken      = "/api/v1/token"
+const (
+	pathToken      = "/api/v1/token" //nolint:gosec // a path, no credential
 	pathExchange   = "/api/v1/token/exchange"
 	pathIntrospect = "/api/v1/introspect"
 )
