@@ -22,7 +22,7 @@ func (w *world) openBearer(ctx context.Context, callers []*caller, progress io.W
 		most = max(most, c.bearer)
 	}
 	say(progress, "minting %d tokens", most)
-	tokens, err := w.mint(ctx, most, callingApp, roleOfApps, roleOfRead)
+	tokens, err := w.mint(ctx, most, appToken(callingApp, roleOfApps, roleOfRead))
 	if err != nil {
 		return err
 	}
@@ -66,18 +66,21 @@ func (w *world) startBearer(ctx context.Context, cold bool) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	env := []string{
-		"AZURE_ENABLED=true", "AZURE_APP_CLIENT_ID=" + clientID, "AZURE_APP_CLIENT_SECRET=" + clientSecret,
-		"AZURE_APP_WELL_KNOWN_URL=" + w.wellKnown(), "AZURE_APP_PRE_AUTHORIZED_APPS=" + known,
-	}
 	more := []string{
 		"--ingress=http://" + address, "--token.bind-address=" + tokenAPI, "--bearer.providers=entra_id", "--policy-file=" + policy,
 	}
 	if cold {
 		more = append(more, noMemory)
 	}
-	p, _, err := w.startPostern(ctx, address, env, more...)
+	p, _, err := w.startPostern(ctx, address, append(w.entraEnv(), "AZURE_APP_PRE_AUTHORIZED_APPS="+known), more...)
 	return p, err
+}
+
+// entraEnv are the variables of a platform that has registered the app at Entra ID.
+func (w *world) entraEnv() []string {
+	return []string{
+		"AZURE_ENABLED=true", "AZURE_APP_CLIENT_ID=" + clientID, "AZURE_APP_CLIENT_SECRET=" + clientSecret, "AZURE_APP_WELL_KNOWN_URL=" + w.wellKnown(),
+	}
 }
 
 // mustRefuse makes sure that somebody decides: a Postern that let everybody in would be quick too.
@@ -90,7 +93,7 @@ func (w *world) mustRefuse(ctx context.Context, p *process) error {
 		{"an app without a rule", strangeApp, []string{roleOfApps, roleOfRead}},
 		{"an app without the path's role", callingApp, []string{roleOfApps}},
 	} {
-		tokens, err := w.mint(ctx, 1, c.app, c.roles...)
+		tokens, err := w.mint(ctx, 1, appToken(c.app, c.roles...))
 		if err != nil {
 			return err
 		}

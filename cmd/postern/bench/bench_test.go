@@ -39,7 +39,7 @@ func TestBenchMeasuresEveryScenario(t *testing.T) {
 		if ratios := o.ratios(); len(ratios) != 1 || !(ratios[0] > 0 && ratios[0] < 1000) {
 			t.Errorf("%s: ratios %v", o.scenario.name, ratios)
 		}
-		for _, got := range append(o.bare, o.postern...) {
+		for _, got := range append(o.peer, o.postern...) {
 			if got.cpu <= 0 || got.rate <= 0 || got.p50 <= 0 || got.p99 < got.p50 || got.memory < 1<<20 {
 				t.Errorf("%s: implausible sample %+v", o.scenario.name, got)
 			}
@@ -48,6 +48,7 @@ func TestBenchMeasuresEveryScenario(t *testing.T) {
 	want := []string{
 		"anonymous, 1 KiB", "anonymous, 64 KiB", "session, 1 KiB", "session, 64 KiB",
 		"bearer, 50 tokens, 1 KiB", "bearer, 50 tokens, 64 KiB", "bearer, 120 tokens, 1 KiB", "bearer, new tokens, 1 KiB",
+		"token API, cached token", "token API, cached exchange", "token API, introspection",
 	}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Error(diff)
@@ -60,15 +61,19 @@ func TestBenchMeasuresEveryScenario(t *testing.T) {
 	r.print(&out)
 	rows := 0
 	for line := range strings.Lines(out.String()) {
-		cells := strings.Fields(line)
-		if size := slices.Index(cells, "KiB"); size > 0 && len(cells) > size+1 && (cells[size+1] == "bare" || cells[size+1] == "postern") {
-			rows++
+		for _, target := range []string{roleBare, roleConstant, postern} {
+			if name, _, found := strings.Cut(line, "  "+target+"  "); found && slices.Contains(want, strings.TrimSpace(name)) {
+				rows++
+			}
 		}
 	}
 	if rows != 2*len(want) {
 		t.Errorf("%d rows, want %d:\n%s", rows, 2*len(want), out.String())
 	}
-	for _, line := range []string{"CPU, session, 1 KiB", "CPU, bearer, 120 tokens, 1 KiB", "CPU, bearer, new tokens", "idle memory", "stripped binary", "exec to ready"} {
+	for _, line := range []string{
+		"CPU, session, 1 KiB", "CPU, bearer, 120 tokens, 1 KiB", "CPU, bearer, new tokens", "CPU, token API, introspection",
+		"idle memory", "stripped binary", "exec to ready",
+	} {
 		if !strings.Contains(out.String(), line) {
 			t.Errorf("no line about %q:\n%s", line, out.String())
 		}
@@ -147,7 +152,7 @@ func TestLoadCountsAnswers(t *testing.T) {
 	}
 	c := newLoadClient(conn)
 	t.Cleanup(func() { _ = conn.Close() })
-	request := requestBytes("/x", http.Header{"Host": {"h"}, "Cookie": {"a=b"}})
+	request := requestBytes("/x", http.Header{"Host": {"h"}, "Cookie": {"a=b"}}, "")
 	for _, want := range []int{200, 503, 200} {
 		if status, err := c.ask(request); err != nil || status != want {
 			t.Errorf("status %d, want %d: %v", status, want, err)
@@ -170,7 +175,7 @@ func TestLoadRefusesAnswersThatItCannotRead(t *testing.T) {
 			_, _ = io.WriteString(server, answer)
 			_ = server.Close()
 		}()
-		if status, err := newLoadClient(client).ask(requestBytes("/", http.Header{"Host": {"h"}})); err == nil {
+		if status, err := newLoadClient(client).ask(requestBytes("/", http.Header{"Host": {"h"}}, "")); err == nil {
 			t.Errorf("%s: status %d and no error", name, status)
 		}
 		_ = client.Close()

@@ -5,26 +5,31 @@ import (
 	"net/http"
 )
 
-// caller is a kind of client, and the two targets that answer it.
+// caller is a kind of client, and the two targets that answer it: Postern, and its peer, which does the least that could do.
 type caller struct {
 	name     string
-	sizes    []size // of the bodies that it asks for
-	somebody bool   // the app must be told who is calling
-	bearer   int    // tokens that its requests carry in turn; 0: it has none
-	cold     bool   // Postern remembers none of them
+	asks     []ask // for what, each a scenario
+	somebody bool  // the app must be told who is calling
+	bearer   int   // tokens that its requests carry in turn; 0: it has none
+	cold     bool  // Postern remembers none of them
+	tokenAPI bool  // it is the app itself, and asks Postern for tokens
 
 	common        http.Header // of all its requests
 	tokens        []string
-	bare, postern *process
+	bodies        map[string]string // of its requests by path; without any they are GETs
+	peer, postern *process
 }
 
-// size is that of a body of the app.
-type size struct{ path, name string }
+// ask is something to ask for.
+type ask struct{ path, name string }
 
+// Bodies of the app, by their size.
 var (
-	small = size{pathSmall, "1 KiB"}
-	large = size{pathLarge, "64 KiB"}
+	small = ask{pathSmall + query, "1 KiB"}
+	large = ask{pathLarge + query, "64 KiB"}
 )
+
+const query = "?tab=notes"
 
 // fewTokens are what an API sees whose callers are some other services.
 const fewTokens = 50
@@ -34,16 +39,18 @@ const (
 	anonymous = "anonymous"
 	session   = "session"
 	alwaysNew = "bearer, new tokens"
+	tokenAPI  = "token API"
 )
 
 // callers are all of them. many is the number of tokens of an API that half the organisation calls.
 func callers(many int) []*caller {
 	return []*caller{
-		{name: anonymous, sizes: []size{small, large}},
-		{name: session, sizes: []size{small, large}, somebody: true},
-		{name: bearerName(fewTokens), sizes: []size{small, large}, somebody: true, bearer: fewTokens},
-		{name: bearerName(many), sizes: []size{small}, somebody: true, bearer: many},
-		{name: alwaysNew, sizes: []size{small}, somebody: true, bearer: many, cold: true},
+		{name: anonymous, asks: []ask{small, large}},
+		{name: session, asks: []ask{small, large}, somebody: true},
+		{name: bearerName(fewTokens), asks: []ask{small, large}, somebody: true, bearer: fewTokens},
+		{name: bearerName(many), asks: []ask{small}, somebody: true, bearer: many},
+		{name: alwaysNew, asks: []ask{small}, somebody: true, bearer: many, cold: true},
+		{name: tokenAPI, asks: []ask{{pathToken, "cached token"}, {pathExchange, "cached exchange"}, {pathIntrospect, "introspection"}}, tokenAPI: true},
 	}
 }
 
@@ -58,11 +65,19 @@ func (c *caller) header(n int) http.Header {
 	return header
 }
 
+// peerRole is what Postern is compared with.
+func (c *caller) peerRole() string {
+	if c.tokenAPI {
+		return roleConstant
+	}
+	return roleBare
+}
+
 // requests are the caller's requests for a path as they go over the wire: one for each token.
 func (c *caller) requests(path string) [][]byte {
 	var all [][]byte
 	for n := range max(1, len(c.tokens)) {
-		all = append(all, requestBytes(path, c.header(n)))
+		all = append(all, requestBytes(path, c.header(n), c.bodies[path]))
 	}
 	return all
 }

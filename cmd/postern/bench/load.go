@@ -46,12 +46,16 @@ func newLoadClient(conn net.Conn) *loadClient {
 	return &loadClient{conn: conn, in: bufio.NewReaderSize(conn, 64<<10), times: make([]time.Duration, 0, 1<<13)}
 }
 
-// requestBytes is a GET as it goes over the wire.
-func requestBytes(path string, header http.Header) []byte {
+// requestBytes is a request as it goes over the wire: a GET, or with a body a POST.
+func requestBytes(path string, header http.Header, body string) []byte {
 	var b bytes.Buffer
-	b.WriteString("GET " + path + " HTTP/1.1\r\nHost: " + header.Get("Host") + "\r\n")
+	method, length := http.MethodGet, ""
+	if body != "" {
+		method, length = http.MethodPost, "Content-Length: "+strconv.Itoa(len(body))+"\r\n"
+	}
+	b.WriteString(method + " " + path + " HTTP/1.1\r\nHost: " + header.Get("Host") + "\r\n" + length)
 	_ = header.WriteSubset(&b, map[string]bool{"Host": true}) // a buffer takes everything
-	b.WriteString("\r\n")
+	b.WriteString("\r\n" + body)
 	return b.Bytes()
 }
 

@@ -8,8 +8,7 @@ import (
 	"time"
 )
 
-// meter measures one target in one round. What the target has used, what it says to have verified and what the app has seen is read before
-// and after each turn.
+// meter measures one target in one round. What the target has used and what others say that it did is read before and after each turn.
 type meter struct {
 	world    *world
 	caller   *caller
@@ -20,9 +19,24 @@ type meter struct {
 	used    time.Duration // CPU of the target, within measured time
 	others  time.Duration // CPU of other processes, as above
 	elapsed time.Duration
-	seen    counts
-	tokens  verifications
+	done    witnessed
 	got     sample
+}
+
+// witnessed is what others than the load say about the requests so far.
+type witnessed struct {
+	seen   counts        // by the app, if the requests are for it
+	tokens verifications // by the target, if it looks at tokens
+	bought int           // by the provider: tokens that it was asked for, if the requests are for tokens
+}
+
+// add is for what came between two looks.
+func (w *witnessed) add(before, after witnessed) {
+	w.seen.Requests += after.seen.Requests - before.seen.Requests
+	w.seen.Identified += after.seen.Identified - before.seen.Identified
+	w.tokens.known += after.tokens.known - before.tokens.known
+	w.tokens.anew += after.tokens.anew - before.tokens.anew
+	w.bought += after.bought - before.bought
 }
 
 func newMeter(w *world, sc scenario, target *process) *meter {
@@ -37,20 +51,24 @@ func (m *meter) connect(ctx context.Context, connections int) (err error) {
 // verifies says whether the target is one that looks at tokens.
 func (m *meter) verifies() bool { return m.caller.bearer > 0 && m.target == m.caller.postern }
 
-// counted is what the app and the target say about the requests so far.
-func (m *meter) counted(ctx context.Context) (seen counts, tokens verifications, err error) {
+// look asks those who know.
+func (m *meter) look(ctx context.Context) (w witnessed, err error) {
+	if m.caller.tokenAPI {
+		w.bought, err = m.world.boughtTokens(ctx)
+		return w, err
+	}
 	if m.verifies() {
-		if tokens, err = verificationsOf(ctx, m.target); err != nil {
-			return seen, tokens, err
+		if w.tokens, err = verificationsOf(ctx, m.target); err != nil {
+			return w, err
 		}
 	}
-	seen, err = countsOf(ctx, m.world.app)
-	return seen, tokens, err
+	w.seen, err = countsOf(ctx, m.world.app)
+	return w, err
 }
 
 // turn loads the target for a while.
 func (m *meter) turn(ctx context.Context, warmUp, duration time.Duration) error {
-	seenBefore, tokensBefore, err := m.counted(ctx)
+	before, err := m.look(ctx)
 	if err != nil {
 		return err
 	}
@@ -73,11 +91,8 @@ func (m *meter) turn(ctx context.Context, warmUp, duration time.Duration) error 
 	if m.got.memory, err = residentOf(m.target.pid()); err != nil {
 		return err
 	}
-	seen, tokens, err := m.counted(ctx)
-	m.seen.Requests += seen.Requests - seenBefore.Requests
-	m.seen.Identified += seen.Identified - seenBefore.Identified
-	m.tokens.known += tokens.known - tokensBefore.known
-	m.tokens.anew += tokens.anew - tokensBefore.anew
+	after, err := m.look(ctx)
+	m.done.add(before, after)
 	return err
 }
 
@@ -102,13 +117,8 @@ func (m *meter) read() (r reading, err error) {
 // finish makes the sample, if what was measured can be believed.
 func (m *meter) finish(duration time.Duration) error {
 	all, ok, times := m.load.tally()
-	if err := plausible(all, ok, m.seen, m.caller.somebody); err != nil {
+	if err := m.believe(all, ok); err != nil {
 		return err
-	}
-	if m.verifies() {
-		if err := plausibleTokens(all, m.tokens, m.caller.cold); err != nil {
-			return err
-		}
 	}
 	if len(times) == 0 {
 		return fmt.Errorf("no answer within %v", duration)
@@ -117,6 +127,17 @@ func (m *meter) finish(duration time.Duration) error {
 	m.got.rate = float64(len(times)) / m.elapsed.Seconds()
 	m.got.p50, m.got.p99 = times[len(times)/2], times[len(times)*99/100]
 	return nil
+}
+
+// believe makes sure that the measured work was done.
+func (m *meter) believe(all, ok int) error {
+	if m.caller.tokenAPI {
+		return plausibleMemory(all, ok, m.done.bought)
+	}
+	if err := plausible(all, ok, m.done.seen, m.caller.somebody); err != nil || !m.verifies() {
+		return err
+	}
+	return plausibleTokens(all, m.done.tokens, m.caller.cold)
 }
 
 // foreign is the share of all cores that other processes took.

@@ -7,18 +7,33 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
+
+	"postern/oidc/devidp"
 )
 
 // tokenLife is longer than any run.
 const tokenLife = 7200 // seconds
 
-// mint lets the provider sign n tokens of an application, no two the same.
-func (w *world) mint(ctx context.Context, n, app int, roles ...string) ([]string, error) {
+// mintRequest is a token as the provider is asked for it.
+type mintRequest struct {
+	Profile string         `json:"profile"`
+	Claims  map[string]any `json:"claims"`
+	Life    int            `json:"exp_in"` // seconds
+}
+
+// appToken is one of an application's own.
+func appToken(app int, roles ...string) mintRequest {
+	return mintRequest{Profile: devidp.MintEntraApp, Claims: map[string]any{"aud": clientID, "azp": appID(app), "roles": roles}}
+}
+
+// mint lets the provider sign n such tokens, no two the same.
+func (w *world) mint(ctx context.Context, n int, like mintRequest) ([]string, error) {
 	workers := 2 * runtime.NumCPU() // while one waits for the provider, another one's request is there
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: workers}}
 	defer client.CloseIdleConnections()
@@ -33,7 +48,7 @@ func (w *world) mint(ctx context.Context, n, app int, roles ...string) ([]string
 					return
 				}
 				var err error
-				if tokens[i], err = w.mintOne(ctx, client, i, app, roles); err != nil {
+				if tokens[i], err = w.mintOne(ctx, client, i, like); err != nil {
 					failures <- err
 					return
 				}
@@ -48,9 +63,10 @@ func (w *world) mint(ctx context.Context, n, app int, roles ...string) ([]string
 	return tokens, nil
 }
 
-func (w *world) mintOne(ctx context.Context, client *http.Client, n, app int, roles []string) (string, error) {
-	claims := map[string]any{"aud": clientID, "azp": appID(app), "roles": roles, "uti": "token-" + strconv.Itoa(n)}
-	body, err := json.Marshal(map[string]any{"profile": "entra-app", "claims": claims, "exp_in": tokenLife})
+func (w *world) mintOne(ctx context.Context, client *http.Client, n int, like mintRequest) (string, error) {
+	like.Claims, like.Life = maps.Clone(like.Claims), tokenLife
+	like.Claims["uti"] = "token-" + strconv.Itoa(n)
+	body, err := json.Marshal(like)
 	if err != nil {
 		return "", err
 	}

@@ -16,14 +16,16 @@ import (
 const roleVariable = "POSTERN_BENCH_ROLE"
 
 const (
-	roleApp  = "app"
-	roleBare = "bare"
+	roleApp      = "app"
+	roleBare     = "bare"
+	roleConstant = "constant"
 )
 
 // part is what such a process must know; it comes on standard input.
 type part struct {
-	Address string // where to listen
-	Bare    bareConfig
+	Address   string // where to listen
+	Bare      bareConfig
+	Constants map[string]constant // by path
 }
 
 // start runs a process of this binary in a role, and returns when it answers.
@@ -60,6 +62,8 @@ func play(ctx context.Context, role string, stdin io.Reader, stderr io.Writer) i
 		handler = newApp()
 	case role == roleBare:
 		handler = newBare(p.Bare)
+	case role == roleConstant:
+		handler = newConstant(p.Constants)
 	default:
 		err = errors.New("unknown role")
 	}

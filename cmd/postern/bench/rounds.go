@@ -29,14 +29,14 @@ type sample struct {
 // outcome is all rounds of a scenario; sample i of both is of the same round.
 type outcome struct {
 	scenario      scenario
-	bare, postern []sample
+	peer, postern []sample
 }
 
-// ratios are Postern's CPU per request to that of the bare proxy in the same round, sorted.
+// ratios are Postern's CPU per request to that of its peer in the same round, sorted.
 func (o outcome) ratios() []float64 {
 	var all []float64
 	for i := range o.postern {
-		all = append(all, float64(o.postern[i].cpu)/float64(o.bare[i].cpu))
+		all = append(all, float64(o.postern[i].cpu)/float64(o.peer[i].cpu))
 	}
 	slices.Sort(all)
 	return all
@@ -45,9 +45,9 @@ func (o outcome) ratios() []float64 {
 // scenarios are those that are asked for, with nobody to answer them yet, and their callers.
 func scenarios(s settings) (all []scenario, of []*caller) {
 	for _, c := range callers(s.tokens) {
-		for _, size := range c.sizes {
-			if name := c.name + ", " + size.name; strings.Contains(name, s.only) {
-				all = append(all, scenario{name: name, path: size.path, caller: c})
+		for _, ask := range c.asks {
+			if name := c.name + ", " + ask.name; strings.Contains(name, s.only) {
+				all = append(all, scenario{name: name, path: ask.path, caller: c})
 			}
 		}
 		if len(all) > 0 && all[len(all)-1].caller == c {
@@ -57,11 +57,11 @@ func scenarios(s settings) (all []scenario, of []*caller) {
 	return all, of
 }
 
-// measureRounds measures every scenario in every round; the bare proxy goes first in one round and Postern in the next.
+// measureRounds measures every scenario in every round; the peer goes first in one round and Postern in the next.
 func measureRounds(ctx context.Context, w *world, s settings, all []scenario, progress io.Writer) ([]outcome, []float64, error) {
 	var outcomes []outcome
 	for _, sc := range all {
-		sc.requests = sc.caller.requests(sc.path + "?tab=notes")
+		sc.requests = sc.caller.requests(sc.path)
 		outcomes = append(outcomes, outcome{scenario: sc})
 	}
 	var foreign []float64
@@ -69,11 +69,11 @@ func measureRounds(ctx context.Context, w *world, s settings, all []scenario, pr
 		say(progress, "round %d of %d", round+1, s.rounds)
 		for i := range outcomes {
 			o := &outcomes[i]
-			pair := []*meter{newMeter(w, o.scenario, o.scenario.caller.bare), newMeter(w, o.scenario, o.scenario.caller.postern)}
+			pair := []*meter{newMeter(w, o.scenario, o.scenario.caller.peer), newMeter(w, o.scenario, o.scenario.caller.postern)}
 			if err := measure(ctx, pair, s, round%2 == 1); err != nil {
 				return nil, nil, fmt.Errorf("%s, round %d: %w", o.scenario.name, round+1, err)
 			}
-			o.bare, o.postern = append(o.bare, pair[0].got), append(o.postern, pair[1].got)
+			o.peer, o.postern = append(o.peer, pair[0].got), append(o.postern, pair[1].got)
 			foreign = append(foreign, pair[0].foreign(), pair[1].foreign())
 		}
 	}

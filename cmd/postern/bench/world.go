@@ -97,8 +97,12 @@ func (w *world) startProvider(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	clients, err := w.writeClients()
+	if err != nil {
+		return err
+	}
 	w.idp, err = spawn(ctx, "postern idp", address, nil, nil, w.binary, "idp", "--bind-address="+address, "--admin",
-		"--client-id="+clientID, "--client-secret="+clientSecret, "--redirect-uri="+w.ingress()+"/oauth2/callback")
+		"--client-id="+clientID, "--client-secret="+clientSecret, "--redirect-uri="+w.ingress()+"/oauth2/callback", "--clients="+clients)
 	if err != nil {
 		return err
 	}
@@ -150,14 +154,19 @@ func (w *world) startPostern(ctx context.Context, address string, env []string, 
 	return p, took, nil
 }
 
-// open starts the targets of these callers: Posterns with one person logged in or with tokens to accept, and bare proxies that send the app
-// the same.
+// open starts the targets of these callers: Posterns with one person logged in, with tokens to accept or with tokens to give, and peers that
+// send the app, or answer it, the same.
 func (w *world) open(ctx context.Context, callers []*caller, progress io.Writer) error {
 	var browsers, services []*caller
 	for _, c := range callers {
-		if c.bearer > 0 {
+		switch {
+		case c.tokenAPI:
+			if err := w.openTokenAPI(ctx, c); err != nil {
+				return fmt.Errorf("%s: %w", c.name, err)
+			}
+		case c.bearer > 0:
 			services = append(services, c)
-		} else {
+		default:
 			browsers = append(browsers, c)
 		}
 	}
@@ -167,7 +176,7 @@ func (w *world) open(ctx context.Context, callers []*caller, progress io.Writer)
 	if err := w.openBearer(ctx, services, progress); err != nil {
 		return err
 	}
-	for _, c := range callers {
+	for _, c := range slices.Concat(browsers, services) {
 		if err := w.openBare(ctx, c); err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
@@ -208,12 +217,12 @@ func (w *world) openBare(ctx context.Context, c *caller) error {
 	if speaksForSomebody(want) != c.somebody {
 		return errors.New("the app is told nobody's name, or is told one and nobody calls")
 	}
-	c.bare, err = start(ctx, roleBare, part{Bare: sendAlike(w.app.address, c.header(0), want)}, bareGC)
+	c.peer, err = start(ctx, roleBare, part{Bare: sendAlike(w.app.address, c.header(0), want)}, bareGC)
 	if err != nil {
 		return err
 	}
-	w.targets = append(w.targets, c.bare)
-	got, err := w.headersFor(ctx, c.bare, c.header(0))
+	w.targets = append(w.targets, c.peer)
+	got, err := w.headersFor(ctx, c.peer, c.header(0))
 	if err != nil {
 		return err
 	}
@@ -228,7 +237,7 @@ func (w *world) openBare(ctx context.Context, c *caller) error {
 	if want, err = w.headersFor(ctx, c.postern, last); err != nil {
 		return err
 	}
-	if got, err = w.headersFor(ctx, c.bare, last); err != nil {
+	if got, err = w.headersFor(ctx, c.peer, last); err != nil {
 		return err
 	}
 	got["X-Request-Id"] = want["X-Request-Id"] // another one for each request
