@@ -88,6 +88,9 @@ func NewBroker(providers []Provider, cfg Config, d Deps) (*Broker, error) {
 		b.sources[p.Name] = s
 	}
 	b.metrics = newMetrics(d.Registerer, b.cache)
+	for _, s := range b.sources {
+		s.hits = b.metrics.hitsOf(s)
+	}
 	return b, nil
 }
 
@@ -120,11 +123,11 @@ func (b *Broker) get(ctx context.Context, use use, r Request) (Token, error) {
 		if use == machine && kept.renewNow(now) {
 			b.flights.DoChan(string(k[:]), b.flight(ctx, s, grant, use, r, k))
 		}
-		b.metrics.count(r.Provider, use, outcomeHit)
+		s.hits[use].Inc()
 		return kept.token(now), nil
 	default:
 		if known := b.refusals.recall(k, r.RefusalAge, now); known != nil {
-			b.metrics.count(r.Provider, use, outcomeRefused)
+			b.metrics.of(r.Provider, use, outcomeRefused).Inc()
 			return Token{}, known
 		}
 	}

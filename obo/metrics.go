@@ -32,12 +32,22 @@ func newMetrics(to prometheus.Registerer, c *cache) *metrics {
 	return m
 }
 
-func (m *metrics) count(provider string, use use, outcome string) {
+func (m *metrics) of(provider string, use use, outcome string) prometheus.Counter {
 	grant := "machine"
 	if use == onBehalf {
 		grant = "exchange"
 	}
-	m.requests.WithLabelValues(provider, grant, outcome).Inc()
+	return m.requests.WithLabelValues(provider, grant, outcome)
+}
+
+func (m *metrics) hitsOf(s *source) map[use]prometheus.Counter {
+	hits := map[use]prometheus.Counter{}
+	for use, grant := range map[use]grant{machine: s.machine, onBehalf: s.exchange} {
+		if grant != nil {
+			hits[use] = m.of(s.name, use, outcomeHit)
+		}
+	}
+	return hits
 }
 
 func (m *metrics) outcome(provider string, use use, made Token, err error) {
@@ -51,5 +61,5 @@ func (m *metrics) outcome(provider string, use use, made Token, err error) {
 			outcome = outcomeHit
 		}
 	}
-	m.count(provider, use, outcome)
+	m.of(provider, use, outcome).Inc()
 }

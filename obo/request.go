@@ -22,16 +22,13 @@ type Request struct {
 // entraTarget is the scope that Entra ID knows an app of the platform by. "cluster:namespace:app" is how the platform's other providers and
 // policies call it; every other text is taken as it is.
 func entraTarget(target string) string {
-	parts := strings.Split(target, ":")
-	if len(parts) != 3 || strings.ContainsFunc(target, func(r rune) bool { return r == '/' || unicode.IsSpace(r) }) {
+	cluster, rest, _ := strings.Cut(target, ":")
+	namespace, app, _ := strings.Cut(rest, ":")
+	if cluster == "" || namespace == "" || app == "" || strings.ContainsRune(app, ':') ||
+		strings.ContainsFunc(target, func(r rune) bool { return r == '/' || unicode.IsSpace(r) }) {
 		return target
 	}
-	for _, part := range parts {
-		if part == "" {
-			return target
-		}
-	}
-	return "api://" + strings.Join(parts, ".") + "/.default"
+	return "api://" + cluster + "." + namespace + "." + app + "/.default"
 }
 
 // normalized is the same request in the one spelling that is asked and cached.

@@ -4,6 +4,8 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"postern/oidc"
 )
 
@@ -13,6 +15,7 @@ type source struct {
 	endpoint *oidc.TokenEndpoint
 	machine  grant // nil: it gives no such tokens
 	exchange grant
+	hits     map[use]prometheus.Counter // of the cache, by what there is a grant for; looked up once
 	breaker  breaker
 }
 
