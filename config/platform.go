@@ -108,7 +108,7 @@ func (t *table) idportenVariables(p *Provider) {
 func (t *table) outboundVariables(c *Config) {
 	h := &c.Token.HTTP
 	t.texas(bind(t, &h.ConnectTimeout, "TEXAS_HTTP_CONNECT_TIMEOUT_MILLIS", 0, millisKind(), "Token API: time to connect to a token endpoint."))
-	t.texas(bind(t, &h.ReadTimeout, "TEXAS_HTTP_READ_TIMEOUT_MILLIS", 0, millisKind(), "Token API: time between two reads."))
+	t.texas(bind(t, &h.ReadTimeout, "TEXAS_HTTP_READ_TIMEOUT_MILLIS", 0, millisKind(), "Token API: time until an answer begins."))
 	t.texas(bind(t, &h.OverallTimeout, "TEXAS_HTTP_OVERALL_TIMEOUT_MILLIS", 0, millisKind(), "Token API: time of one attempt."))
 	t.texas(bind(t, &h.MaxRetries, "TEXAS_HTTP_MAX_RETRIES", nil, optionalNumberKind(), "Token API: attempts after the first."))
 	t.texas(bind(t, &h.PoolMaxIdle, "TEXAS_HTTP_POOL_MAX_IDLE", 0, numberKind(0, 1<<20), "Token API: idle connections to keep."))

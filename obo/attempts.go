@@ -19,14 +19,13 @@ const (
 
 // ask sends a question until there is an answer, or no time for another attempt. Tokens can be asked for twice without harm: the provider
 // merely makes one more.
-func (b *Broker) ask(ctx context.Context, s *source, use use, q question) (oidc.TokenResponse, error) {
+func (b *Broker) ask(ctx context.Context, s *source, use use, q question) (answer oidc.TokenResponse, err error) {
 	probe, err := s.enter()
 	if err != nil {
 		return oidc.TokenResponse{}, err
 	}
-	answer, err := b.attempts(ctx, s, use, q)
-	s.leave(probe, err)
-	return answer, err
+	defer func() { s.leave(probe, err) }() // also if it panics: nobody else could ever try otherwise
+	return b.attempts(ctx, s, use, q)
 }
 
 func (b *Broker) attempts(ctx context.Context, s *source, use use, q question) (answer oidc.TokenResponse, err error) {

@@ -52,7 +52,7 @@ func BenchmarkMemoryOf250000TokensOf1KiB(b *testing.B) {
 		now := time.Now()
 		for i := range tokens {
 			k := key(sha256.Sum256(fmt.Append(nil, i)))
-			c.keep(k, newEntry(oidc.TokenResponse{
+			c.keep(k, newEntry(machine, oidc.TokenResponse{
 				Tokens: oidc.Tokens{Access: oidc.NewToken(fmt.Sprintf("%01024d", i))}, ExpiresIn: time.Hour,
 			}, now))
 		}
@@ -92,6 +92,9 @@ func TestCacheStaysWithinItsBound(t *testing.T) {
 		}
 	}
 	b.cache.entries.CleanUp()
+	if n := b.Cached(false); n != b.cache.entries.EstimatedSize() || n == 0 || b.Cached(true) != 0 {
+		t.Errorf("%d tokens are counted, %d are kept", n, b.cache.entries.EstimatedSize())
+	}
 	if size := b.cache.size(); size > bound || size < bound/2 {
 		t.Errorf("%d bytes are kept, the bound is %d", size, bound)
 	}

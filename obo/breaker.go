@@ -9,14 +9,13 @@ import (
 )
 
 const (
-	breakAfter = 3                // calls in trouble with all their attempts, one after the other
-	restShort  = time.Second      // until the next call may try
-	restLong   = 30 * time.Second // the most that a provider can ask for
+	breakAfter = 3           // calls in trouble with all their attempts, one after the other
+	restShort  = time.Second // until the next call may try
 )
 
 var errResting = errors.New("out of reach a moment ago, waiting for one call to get through")
 
-// breaker makes an outage of one provider fast. After some calls in trouble one at a time may try, and the others fail at once instead of
+// breaker makes an outage of one provider fast. After some calls without any answer one at a time may try, and the others fail at once instead of
 // waiting each for its own deadline.
 type breaker struct {
 	now func() time.Time
@@ -42,7 +41,8 @@ func (s *source) enter() (probe bool, err error) {
 	return true, nil
 }
 
-// leave notes what a call says about the provider: any answer of sense is one that it is there.
+// leave notes what a call says about the provider: whether anybody is there. A status, even of trouble, is an answer; it may be to one
+// request alone, and what somebody sends must not take the provider from everybody else.
 func (s *source) leave(probe bool, err error) {
 	b := &s.breaker
 	b.mu.Lock()
@@ -52,12 +52,12 @@ func (s *source) leave(probe bool, err error) {
 	}
 	t, inTrouble := errors.AsType[*oidc.TroubleError](err)
 	switch {
-	case !inTrouble:
+	case errors.Is(err, oidc.ErrCredential), errors.Is(err, oidc.ErrNotReady): // nobody was called
+	case !inTrouble || t.Status != 0:
 		b.trouble = 0
-	case errors.Is(err, oidc.ErrCredential): // ours alone
 	default:
 		if b.trouble++; b.trouble >= breakAfter {
-			b.rest = b.now().Add(min(max(t.RetryAfter, restShort), restLong))
+			b.rest = b.now().Add(restShort)
 		}
 	}
 }

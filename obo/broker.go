@@ -107,6 +107,14 @@ func (b *Broker) Exchange(ctx context.Context, r Request) (Token, error) {
 	return b.get(ctx, onBehalf, r)
 }
 
+// Cached is how many tokens are kept: exchanged ones, or the app's own.
+func (b *Broker) Cached(exchanged bool) int {
+	if exchanged {
+		return int(b.cache.exchanges.Load())
+	}
+	return int(b.cache.machines.Load())
+}
+
 // get is the way of every request: check, cache, flight, grant, store.
 func (b *Broker) get(ctx context.Context, use use, r Request) (Token, error) {
 	s, grant, err := b.source(use, r.Provider)
@@ -211,7 +219,7 @@ func (b *Broker) buy(ctx context.Context, s *source, grant grant, use use, r Req
 		return Token{}, err
 	}
 	now := b.deps.Now()
-	e := newEntry(answer, now)
+	e := newEntry(use, answer, now)
 	if use == onBehalf {
 		if e.userEnd = oidc.UnverifiedExpiry(r.UserToken); e.endedForUser(now) {
 			return Token{}, errUserTokenEnded(s.name)

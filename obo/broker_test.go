@@ -120,7 +120,7 @@ func TestSkipCacheForgetsATokenThatIsRefused(t *testing.T) {
 func TestOneOfManyCallersRenewsAhead(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	e := newEntry(oidc.TokenResponse{ExpiresIn: time.Hour}, now.Add(-50*time.Minute))
+	e := newEntry(machine, oidc.TokenResponse{ExpiresIn: time.Hour}, now.Add(-50*time.Minute))
 	var chosen atomic.Int64
 	var all sync.WaitGroup
 	for range 100 {

@@ -20,6 +20,7 @@ const (
 
 // entry is one token that was bought.
 type entry struct {
+	use     use
 	access  string
 	expiry  time.Time
 	userEnd time.Time     // of the user token that bought it; zero: none, or not known
@@ -27,8 +28,8 @@ type entry struct {
 	renewal atomic.Int64  // when it may be renewed ahead next, in nanoseconds since 1970
 }
 
-func newEntry(answer oidc.TokenResponse, now time.Time) *entry {
-	return &entry{access: answer.Access.Raw(), life: answer.ExpiresIn, expiry: now.Add(answer.ExpiresIn)}
+func newEntry(use use, answer oidc.TokenResponse, now time.Time) *entry {
+	return &entry{use: use, access: answer.Access.Raw(), life: answer.ExpiresIn, expiry: now.Add(answer.ExpiresIn)}
 }
 
 // margin is the life that must be left for a token to be handed out again: Texas' rule, so that apps see what they are used to.
@@ -73,14 +74,16 @@ func (e *entry) token(now time.Time) Token {
 
 // cache holds tokens up to a weight in bytes. Whether one may be handed out is for the entry to say.
 type cache struct {
-	entries *otter.Cache[key, *entry]
+	entries             *otter.Cache[key, *entry]
+	machines, exchanges atomic.Int64 // how many there are of each use
 }
 
 func newCache(maxBytes int64, now func() time.Time) *cache {
 	if maxBytes <= 0 {
 		maxBytes = defaultCache
 	}
-	return &cache{otter.Must(&otter.Options[key, *entry]{
+	c := &cache{}
+	c.entries = otter.Must(&otter.Options[key, *entry]{
 		MaximumWeight: uint64(maxBytes),
 		Weigher: func(_ key, e *entry) uint32 {
 			return uint32(min(int64(len(e.access))+entryBytes, math.MaxUint32))
@@ -88,8 +91,17 @@ func newCache(maxBytes int64, now func() time.Time) *cache {
 		ExpiryCalculator: otter.ExpiryWritingFunc(func(kept otter.Entry[key, *entry]) time.Duration {
 			return max(kept.Value.life, time.Second)
 		}),
-		Clock: clock(now),
-	})}
+		Clock:            clock(now),
+		OnAtomicDeletion: func(gone otter.DeletionEvent[key, *entry]) { c.count(gone.Value.use).Add(-1) }, // replaced ones too
+	})
+	return c
+}
+
+func (c *cache) count(use use) *atomic.Int64 {
+	if use == onBehalf {
+		return &c.exchanges
+	}
+	return &c.machines
 }
 
 func (c *cache) get(k key) *entry {
@@ -99,6 +111,7 @@ func (c *cache) get(k key) *entry {
 
 func (c *cache) keep(k key, e *entry) {
 	if e.life > 0 {
+		c.count(e.use).Add(1)
 		c.entries.Set(k, e)
 	}
 }

@@ -74,11 +74,11 @@ func explainTrouble(t *oidc.TroubleError) Failure {
 	switch who := "identity provider '" + t.Provider + "' "; {
 	case errors.Is(t, oidc.ErrCredential):
 		return failure(http.StatusInternalServerError, serverError, "Failed to sign assertion")
+	case t.Malformed:
+		f = failure(http.StatusBadGateway, serverError, who+"gave an answer that makes no sense")
 	case t.Answer != nil && t.Answer.Words != "":
 		f = explainRefusal(t.Answer)
 		f.Refused = false
-	case t.Malformed:
-		f = failure(http.StatusBadGateway, serverError, who+"gave an answer that makes no sense")
 	case t.Timeout():
 		f = failure(http.StatusGatewayTimeout, serverError, who+"did not answer in time")
 	case t.Status != 0:

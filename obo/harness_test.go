@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"postern/config"
@@ -84,8 +85,16 @@ func (p *idp) RoundTrip(r *http.Request) (*http.Response, error) {
 	if status == 0 {
 		return nil, io.ErrUnexpectedEOF
 	}
+	if status == brokenOff {
+		r := response(r, http.StatusOK, p.header, text)
+		r.Body = io.NopCloser(io.MultiReader(r.Body, iotest.ErrReader(io.ErrUnexpectedEOF)))
+		return r, nil
+	}
 	return response(r, status, p.header, text), nil
 }
+
+// brokenOff is the status of a 200 whose body does not come to its end.
+const brokenOff = -1
 
 func response(r *http.Request, status int, header http.Header, body string) *http.Response {
 	if header == nil {

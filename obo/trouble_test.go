@@ -41,6 +41,7 @@ func TestTroubleIsTriedAgainAndNamedByItsKind(t *testing.T) {
 	}{
 		"two failures":         {answer: failing(2, 503, "<html>"), calls: 3, status: 200, atMost: time.Second},
 		"no connection, twice": {answer: failing(2, 0, ""), calls: 3, status: 200, atMost: time.Second},
+		"broken off":           {answer: failing(1, brokenOff, `{"access_token":"a"`), calls: 2, status: 200, atMost: time.Second},
 		"408":                  {answer: failing(1, 408, ""), calls: 2, status: 200, atMost: time.Second},
 		"429 and how long to wait": {
 			answer: failing(1, 429, ""), header: http.Header{"Retry-After": {"2"}}, calls: 2, status: 200, atLeast: 2 * time.Second, atMost: 3 * time.Second,
@@ -67,12 +68,15 @@ func TestTroubleIsTriedAgainAndNamedByItsKind(t *testing.T) {
 			answer: numbered(3600), delay: time.Hour, calls: 2, status: 504, code: "server_error", says: "'entra_id' did not answer in time",
 			atLeast: 4 * time.Second, atMost: 5 * time.Second,
 		},
-		"slow, and in time":           {answer: numbered(3600), delay: 2 * time.Second, calls: 1, status: 200, atLeast: 2 * time.Second, atMost: 2 * time.Second},
-		"nonsense":                    {answer: failing(always, 200, "<html>"), calls: 1, status: 502, code: "server_error", says: "'entra_id' gave an answer that makes no sense"},
-		"cut":                         {answer: failing(always, 200, `{"access_token":"a","token_ty`), calls: 1, status: 502, code: "server_error"},
-		"without an end":              {answer: failing(always, 200, `{"access_token":"a","token_type":"Bearer"}`), calls: 1, status: 502, code: "server_error"},
-		"huge":                        {answer: failing(always, 200, strings.Repeat(" ", 2<<20)), calls: 1, status: 502, code: "server_error"},
-		"a redirect":                  {answer: failing(always, 302, ""), header: http.Header{"Location": {"https://elsewhere.example/"}}, calls: 1, status: 502, code: "server_error"},
+		"slow, and in time": {answer: numbered(3600), delay: 2 * time.Second, calls: 1, status: 200, atLeast: 2 * time.Second, atMost: 2 * time.Second},
+		"nonsense":          {answer: failing(always, 200, "<html>"), calls: 1, status: 502, code: "server_error", says: "'entra_id' gave an answer that makes no sense"},
+		"cut":               {answer: failing(always, 200, `{"access_token":"a","token_ty`), calls: 1, status: 502, code: "server_error"},
+		"without an end":    {answer: failing(always, 200, `{"access_token":"a","token_type":"Bearer"}`), calls: 1, status: 502, code: "server_error"},
+		"huge":              {answer: failing(always, 200, strings.Repeat(" ", 2<<20)), calls: 1, status: 502, code: "server_error"},
+		"a redirect":        {answer: failing(always, 302, ""), header: http.Header{"Location": {"https://elsewhere.example/"}}, calls: 1, status: 502, code: "server_error"},
+		"a redirect with words": {
+			answer: failing(always, 302, `{"error":"x","error_description":"y"}`), calls: 1, status: 502, code: "server_error", says: "makes no sense",
+		},
 		"a page in a 403":             {answer: failing(always, 403, "<html>"), calls: 1, status: 502, code: "server_error"},
 		"a refusal":                   {answer: failing(always, 401, `{"error":"invalid_client","error_description":"AADSTS7000215"}`), calls: 1, status: 401, code: "invalid_client", says: "AADSTS7000215"},
 		"a refusal without a reason":  {answer: failing(always, 400, `{"error":"strange_code"}`), calls: 1, status: 400, code: "strange_code", says: "'entra_id' gave no reason"},
@@ -245,3 +249,73 @@ func TestTheBreakerTriesAndForgets(t *testing.T) {
 		asks(1)
 	})
 }
+
+// What one user sends must not take the provider from the others: only silence counts, not an answer of trouble.
+func TestAnAnswerOfTroubleHoldsNobodyElseBack(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{`{"error":"server_error","error_description":"unexpected"}`, "unknown internal server error"} {
+		synctest.Test(t, func(t *testing.T) {
+			p := &idp{name: oidc.TokenX, answer: func(call int, form url.Values) (int, string) {
+				if form.Get("subject_token") == "garbage" {
+					return http.StatusInternalServerError, body
+				}
+				return numbered(3600)(call, form)
+			}}
+			none := 0
+			b := newTestBroker(t, Config{MaxRetries: &none}, p)
+			for i := range 20 {
+				target := string(rune('a' + i))
+				if _, err := b.Exchange(t.Context(), Request{Provider: oidc.TokenX, Target: target, UserToken: "garbage"}); err == nil {
+					t.Fatal("garbage bought a token")
+				}
+			}
+			if _, err := b.Exchange(t.Context(), Request{Provider: oidc.TokenX, Target: "a", UserToken: "good"}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestAPanicOfTheOneThatTriesIsNotTheEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		down := true
+		p := &idp{name: oidc.TokenX, answer: func(call int, form url.Values) (int, string) {
+			if down {
+				return 0, ""
+			}
+			return numbered(3600)(call, form)
+		}}
+		none := 0
+		b := newTestBroker(t, Config{MaxRetries: &none}, p)
+		ask := func(target string) error {
+			_, err := b.Exchange(t.Context(), Request{Provider: oidc.TokenX, Target: target, UserToken: "u"})
+			return err
+		}
+		for _, target := range []string{"a", "b", "c"} {
+			if ask(target) == nil {
+				t.Fatal("no trouble")
+			}
+		}
+		down = false
+		time.Sleep(restShort)
+		good := b.sources[oidc.TokenX].exchange
+		b.sources[oidc.TokenX].exchange = func(r Request) question {
+			q := good(r)
+			q.credential = panicking{}
+			return q
+		}
+		if ask("d") == nil {
+			t.Fatal("no panic")
+		}
+		b.sources[oidc.TokenX].exchange = good
+		time.Sleep(restShort)
+		if err := ask("e"); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+type panicking struct{}
+
+func (panicking) Authenticate(*oidc.Metadata, url.Values, http.Header) error { panic("boom") }

@@ -2,6 +2,7 @@ package oidc
 
 import (
 	"crypto/sha256"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,7 +22,15 @@ type Revocations struct {
 
 type tokenHash [sha256.Size]byte
 
-func hashOf(raw string) tokenHash { return sha256.Sum256([]byte(raw)) }
+// hashOf is the same for all spellings of a token: what its signature is over, since whoever has a token of ES256 can write its signature in
+// another way; and without space around it, which a provider may overlook.
+func hashOf(raw string) tokenHash {
+	raw = strings.TrimSpace(raw)
+	if strings.Count(raw, ".") == 2 {
+		raw = raw[:strings.LastIndexByte(raw, '.')]
+	}
+	return sha256.Sum256([]byte(raw))
+}
 
 // NewRevocations tells the time by now; nil means time.Now.
 func NewRevocations(now func() time.Time) *Revocations {
@@ -33,7 +42,7 @@ func NewRevocations(now func() time.Time) *Revocations {
 
 // Has says whether a token was ended.
 func (r *Revocations) Has(raw string) bool {
-	if r.count.Load() == 0 || len(raw) > maxBearer {
+	if r.count.Load() == 0 {
 		return false
 	}
 	hash := hashOf(raw)
@@ -45,7 +54,7 @@ func (r *Revocations) Has(raw string) bool {
 
 // Add ends a token whose own end is expiry.
 func (r *Revocations) Add(token Token, expiry time.Time) {
-	if !token.Empty() && len(token.Raw()) <= maxBearer {
+	if !token.Empty() {
 		r.add(hashOf(token.Raw()), expiry.Unix()+bearerLeeway, r.now().Unix())
 	}
 }

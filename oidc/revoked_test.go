@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,6 +30,23 @@ func TestS09RevokedTokenIsRefusedUntilItWouldHaveEnded(t *testing.T) {
 			t.Errorf("%d tokens are remembered", n)
 		}
 	})
+}
+
+// S-09: ECDSA signatures can be written in two ways, and neither brings a token back.
+func TestS09AnotherSpellingOfARevokedTokenIsRevokedToo(t *testing.T) {
+	t.Parallel()
+	r := NewRevocations(nil)
+	r.Add(NewToken("header.payload.signature"), time.Now().Add(time.Hour))
+	r.Add(NewToken("opaque"), time.Now().Add(time.Hour))
+	for raw, want := range map[string]bool{
+		"header.payload.signature": true, "header.payload.another": true, " header.payload.signature\n": true, "header.payload.": true,
+		strings.Repeat(" ", 20<<10) + "header.payload.signature": true, "opaque": true, "opaque ": true,
+		"header.other.signature": false, "header.payload.a.b": false, "opaque.": false, "": false,
+	} {
+		if r.Has(raw) != want {
+			t.Errorf("%.40q: %v", raw, !want)
+		}
+	}
 }
 
 func TestRevokedTokensAreBounded(t *testing.T) {

@@ -21,6 +21,7 @@ const (
 	unsentPause = 50 * time.Millisecond // before the one repetition of a request that was never sent
 	maxWords    = 8 << 10               // of a provider about its refusal
 	maxCodes    = 32
+	maxLabel    = 128
 )
 
 var errNoLifetime = errors.New("the answer has no positive expires_in")
@@ -119,7 +120,9 @@ func (e *TokenEndpoint) post(ctx context.Context, op string, md *Metadata, endpo
 	body, err = readBody(resp)
 	if err != nil {
 		t := e.trouble(op, fmt.Errorf("read answer: %w", err))
-		t.Status, t.Malformed = resp.StatusCode, errors.Is(err, errBodyTooLarge)
+		if errors.Is(err, errBodyTooLarge) { // else it broke off, which is as good as none
+			t.Status, t.Malformed = resp.StatusCode, true
+		}
 		return nil, t
 	}
 	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
@@ -165,15 +168,20 @@ func (e *TokenEndpoint) readRefusal(op string, status int, body []byte, form url
 	description, _ := answer.text("error_description")
 	secrets := secretsOf(form, e.auth)
 	r.Description = cleanText(description, secrets...)
-	r.Words = redact(description[:min(len(description), maxWords)], secrets)
+	words := redact(description, secrets)
+	r.Words = strings.Clone(words[:min(len(words), maxWords)]) // refusals are remembered: they keep nothing else alive
 	if claims, _ := answer.text("claims"); len(claims) <= maxWords {
 		r.Claims = claims
 	}
-	r.Suberror, _ = answer.text("suberror")
-	r.CorrelationID, _ = answer.text("correlation_id")
+	if suberror, _ := answer.text("suberror"); len(suberror) <= maxLabel {
+		r.Suberror = suberror
+	}
+	if id, _ := answer.text("correlation_id"); len(id) <= maxLabel {
+		r.CorrelationID = id
+	}
 	var codes []int64
 	if answer.decode("error_codes", &codes) == nil && len(codes) > 0 && len(codes) <= maxCodes {
-		r.ErrorCodes = answer["error_codes"]
+		r.ErrorCodes, _ = json.Marshal(codes)
 	}
 	return r
 }

@@ -99,6 +99,7 @@ func TestRefusalKeepsTheProvidersOwnWordsForTheApp(t *testing.T) {
 	}{
 		"refusal":                 {400, `{"error":"invalid_grant","error_description":"` + long + `","error_codes":[50105],"suberror":"s","correlation_id":"c"}`, false, "[50105]", "01017012345"},
 		"trouble":                 {503, `{"error":"temporarily_unavailable","error_description":"AADSTS90033","error_codes":[90033]}`, true, "[90033]", "AADSTS90033"},
+		"huge beside the codes":   {400, `{"error":"invalid_grant","error_description":"d","error_codes":[50105` + strings.Repeat(" ", 1<<19) + `],"suberror":"` + strings.Repeat("s", 1000) + `"}`, false, "[50105]", "d"},
 		"codes of another type":   {400, `{"error":"invalid_grant","error_description":"d","error_codes":["50105"]}`, false, "", "d"},
 		"our secret in the words": {400, `{"error":"invalid_client","error_description":"bad ` + testSecret + `"}`, false, "", "bad [redacted]"},
 	} {

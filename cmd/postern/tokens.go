@@ -97,7 +97,7 @@ func (s *sidecar) addTokenAPI(shared oidc.Deps) error {
 		return err
 	}
 	s.tokenAPI = tokenapi.New(tokenapi.Config{BodyBytes: cfg.Server.Limits.TokenAPIBytes, OpenID: s.asksLoginProvider()}, tokenapi.Deps{
-		Broker: s.broker, Introspector: introspector, Guard: callers, Log: s.log, Registerer: s.registry,
+		Broker: s.broker, Introspector: introspector, Guard: callers, CacheSize: s.broker.Cached, Log: s.log, Registerer: s.registry,
 	})
 	return nil
 }
@@ -105,27 +105,39 @@ func (s *sidecar) addTokenAPI(shared oidc.Deps) error {
 // addEgress builds what takes the app's calls out. Whose tokens the front door accepts is of no concern there: the app forwards what it has.
 func (s *sidecar) addEgress(shared oidc.Deps) error {
 	cfg := &s.cfg
-	accepted, err := acceptances(cfg, cfg.KnownProviders(), s.trusted)
-	if err != nil {
-		return err
-	}
-	shared.Registerer = nil // the series are those of the front door
-	users, err := oidc.NewVerifier(accepted, s.cacheBytes, shared)
-	if err != nil {
-		return err
+	deps := egress.Deps{Tokens: s.broker, Log: s.log, Registerer: s.registry}
+	if names := exchanged(cfg); len(names) > 0 {
+		accepted, err := acceptances(cfg, names, s.trusted)
+		if err != nil {
+			return err
+		}
+		shared.Registerer = nil // the series are those of the front door
+		if deps.Users, err = oidc.NewVerifier(accepted, s.cacheBytes, shared); err != nil {
+			return fmt.Errorf("egress.routes: %w", err)
+		}
 	}
 	callers, err := s.guard(slices.Concat(cfg.Token.AllowedHosts, egress.Hosts(cfg.Egress.Routes)), egressSecret)
 	if err != nil {
 		return err
 	}
+	deps.Guard = callers
 	handler, err := egress.New(egress.Config{
 		Routes: cfg.Egress.Routes, Identity: cfg.Identity, IDPorten: cfg.IDPortenClientIDs(), Outbound: cfg.Outbound,
-	}, egress.Deps{Tokens: s.broker, Users: users, Guard: callers, Log: s.log, Registerer: s.registry})
+	}, deps)
 	if err != nil {
 		return err
 	}
 	s.egress = handler
 	return nil
+}
+
+// exchanged are the providers whose users' tokens some route takes.
+func exchanged(cfg *config.Config) []string {
+	return slices.DeleteFunc(cfg.KnownProviders(), func(name string) bool {
+		return !slices.ContainsFunc(cfg.Egress.Routes, func(route config.EgressRoute) bool {
+			return route.As != "app" && oidc.Exchanges(route.Provider, name)
+		})
+	})
 }
 
 // egressSecret carries token.secret-file at the egress, where Authorization is the user's.

@@ -37,6 +37,9 @@ func newProviders(t *testing.T) (mint func(devidp.MintRequest) string, users *oi
 			t.Fatal(err)
 		}
 		go provider.Run(t.Context())
+		for provider.Ready() != nil { // the checks of tokens wait for two seconds at most
+			time.Sleep(time.Millisecond)
+		}
 		a := oidc.Acceptance{Name: one.name, Provider: provider}
 		if one.audience != "" {
 			a.Audiences = []string{one.audience}

@@ -21,6 +21,7 @@ type Process struct {
 	Addr        string // host:port of the public listener
 	ProbeAddr   string
 	MetricsAddr string
+	TokenAddr   string // of the token API, if it is on
 	Log         *Log
 
 	*child
@@ -29,7 +30,7 @@ type Process struct {
 
 // Start runs the binary and returns when it is ready. At the end of the test it is stopped with SIGTERM and must exit with 0.
 //
-// The three listeners are on free ports, unless env says where (POSTERN_BIND_ADDRESS and so on). What the test must know before, such as the port
+// The listeners are on free ports, unless env says where (POSTERN_BIND_ADDRESS and so on). What the test must know before, such as the port
 // for the ingress, it chooses with [FreePort].
 func Start(t testing.TB, env map[string]string, args ...string) *Process {
 	t.Helper()
@@ -50,6 +51,7 @@ func Launch(t testing.TB, env map[string]string, args ...string) *Process {
 	full := map[string]string{}
 	for name, addr := range map[string]*string{
 		"POSTERN_BIND_ADDRESS": &p.Addr, "POSTERN_PROBE_BIND_ADDRESS": &p.ProbeAddr, "POSTERN_METRICS_BIND_ADDRESS": &p.MetricsAddr,
+		"POSTERN_TOKEN_BIND_ADDRESS": &p.TokenAddr,
 	} {
 		*addr = env[name]
 		if *addr == "" {
