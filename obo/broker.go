@@ -134,7 +134,7 @@ func (b *Broker) get(ctx context.Context, use use, r Request) (Token, error) {
 		s.hits[use].Inc()
 		return kept.token(now), nil
 	default:
-		if known := b.refusals.recall(k, r.RefusalAge, now); known != nil {
+		if known := b.recall(use, r, k, now); known != nil {
 			b.metrics.of(r.Provider, use, outcomeRefused).Inc()
 			return Token{}, known
 		}
@@ -150,6 +150,14 @@ func (b *Broker) get(ctx context.Context, use use, r Request) (Token, error) {
 	}
 	b.metrics.outcome(r.Provider, use, made, err)
 	return made, err
+}
+
+// recall finds what the provider said no to a moment ago: the same request, or, where the user is known by name, one of theirs.
+func (b *Broker) recall(use use, r Request, k key, now time.Time) error {
+	if known := b.refusals.recall(k, r.RefusalAge, now); known != nil || r.User == "" {
+		return known
+	}
+	return b.refusals.recall(userKey(use, r), r.RefusalAge, now)
 }
 
 // source finds who can be asked, and how.
@@ -214,6 +222,9 @@ func (b *Broker) buy(ctx context.Context, s *source, grant grant, use use, r Req
 	answer, err := b.ask(ctx, s, use, grant(r))
 	if refusal, ok := errors.AsType[*oidc.RefusalError](err); ok {
 		b.refusals.remember(k, refusal)
+		if end := oidc.UnverifiedExpiry(r.UserToken); r.User != "" && end.After(b.deps.Now()) { // else it may be about the token alone
+			b.refusals.remember(userKey(use, r), refusal)
+		}
 	}
 	if err != nil {
 		return Token{}, err

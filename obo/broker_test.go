@@ -260,6 +260,33 @@ func TestARefusalIsRememberedForAMoment(t *testing.T) {
 	})
 }
 
+// S-43: a refusal counts for the user, whatever token they bring, unless it may be about that token alone.
+func TestS43ARefusalCountsForAllTokensOfAUser(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := &idp{name: oidc.EntraID, answer: func(int, url.Values) (int, string) {
+			return http.StatusBadRequest, `{"error":"invalid_grant","error_description":"AADSTS65001"}`
+		}}
+		b := newTestBroker(t, Config{}, p)
+		later := time.Now().Add(time.Hour)
+		ask := func(user, token string, calls int) {
+			t.Helper()
+			_, err := b.Exchange(t.Context(), Request{Provider: oidc.EntraID, Target: "a", UserToken: token, User: user, RefusalAge: 60})
+			if err == nil || p.calls() != calls {
+				t.Errorf("%d calls, want %d: %v", p.calls(), calls, err)
+			}
+		}
+		ask("ada", userToken("1", later), 1)
+		ask("ada", userToken("2", later), 1)
+		ask("bob", userToken("3", later), 2)
+		ask("", userToken("4", later), 3)
+		ask("cid", userToken("5", time.Now().Add(-time.Minute)), 4) // it has ended: the next one may do
+		ask("cid", userToken("6", later), 5)
+		time.Sleep(time.Minute)
+		ask("ada", userToken("2", later), 6)
+	})
+}
+
 func TestS09AUserTokenThatWasEndedByALogoutBuysNothing(t *testing.T) {
 	t.Parallel()
 	p := &idp{name: oidc.TokenX, answer: numbered(3600)}

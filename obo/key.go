@@ -35,6 +35,15 @@ func keyOf(use use, r Request) key {
 	return made
 }
 
+// userKey names what a user asks for, whatever token they ask with.
+func userKey(use use, r Request) key {
+	r.UserToken = r.User
+	return keyOf(byName|use, r)
+}
+
+// byName keeps a user's name from being taken for a token.
+const byName use = 0x80
+
 func frame[T string | []byte](b []byte, field T) []byte {
 	b = binary.AppendUvarint(b, uint64(len(field)))
 	return append(b, field...)

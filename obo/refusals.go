@@ -38,7 +38,7 @@ func (r *refusals) remember(k key, refusal *oidc.RefusalError) {
 	r.entries.Set(k, refused{refusal, r.now()})
 }
 
-// recall returns a refusal that is no older than so many seconds, or than a few if that is 0.
+// recall returns a refusal that is no older than so many seconds, or than a few if that is 0; nil if there is none.
 func (r *refusals) recall(k key, seconds int64, now time.Time) error {
 	age := refusalAge
 	if seconds > 0 {

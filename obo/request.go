@@ -16,7 +16,8 @@ type Request struct {
 	UserToken            string  // on whose behalf, for [Broker.Exchange]
 	SkipCache            bool    // a token that is new
 
-	RefusalAge int64 // seconds for which a refusal of just this still counts; 0 means a few
+	User       string // whose UserToken is, for callers who know: a refusal counts for all their tokens then
+	RefusalAge int64  // seconds for which a refusal of just this still counts; 0 means a few
 }
 
 // entraTarget is the scope that Entra ID knows an app of the platform by. "cluster:namespace:app" is how the platform's other providers and

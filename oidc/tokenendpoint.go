@@ -114,7 +114,7 @@ func (e *TokenEndpoint) post(ctx context.Context, op string, md *Metadata, endpo
 	resp, err := e.deps.HTTP.Do(req)
 	if err != nil {
 		t := e.trouble(op, err)
-		t.again = unsent(err)
+		t.again, t.Malformed = unsent(err), errors.Is(err, errBodyTooLarge)
 		return nil, t
 	}
 	body, err = readBody(resp)

@@ -79,7 +79,7 @@ func (h *Handler) fetch(v *visit, r *http.Request, p *passage) error {
 	}
 	var wanted []fetched
 	for i := range h.downstream.tokens {
-		if token := &h.downstream.tokens[i]; token.paths == nil || token.paths.MatchPath(p.path) {
+		if token := &h.downstream.tokens[i]; token.isFor(p.path) {
 			wanted = append(wanted, fetched{downstreamToken: token})
 		}
 	}
@@ -108,6 +108,12 @@ func (h *Handler) fetch(v *visit, r *http.Request, p *passage) error {
 	return h.missing(v, r, h.open(p))
 }
 
+// isFor says whether the app gets the token with a request for this path: in every reading, and a required one in any, since the app may
+// rely on it.
+func (t *downstreamToken) isFor(path policy.Path) bool {
+	return t.paths == nil || t.paths.MatchPath(path) || t.required && t.paths.MatchAnyReading(path)
+}
+
 // get asks for one token.
 func (d *downstream) get(ctx context.Context, one *fetched, who *caller) {
 	defer func() {
@@ -125,13 +131,21 @@ func (d *downstream) get(ctx context.Context, one *fetched, who *caller) {
 		defer cancel()
 	}
 	request := one.request
-	request.UserToken = who.token
+	request.UserToken, request.User = who.token, userOf(who.identity)
 	token, err := d.exchanger.Exchange(ctx, request)
 	if err != nil {
 		one.err = err
 		return
 	}
 	one.values = []string{token.Access.Raw()}
+}
+
+// userOf names a person for as long as a refusal is remembered, whatever token they bring; nobody is named by nothing.
+func userOf(id *oidc.Identity) string {
+	if id.Subject() == "" {
+		return ""
+	}
+	return id.Provider() + " " + id.Tenant() + " " + id.Subject()
 }
 
 // unfitError says that the token of a user means nothing to a provider. It is not sent there.

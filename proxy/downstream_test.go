@@ -119,7 +119,7 @@ func TestS43UserGetsTokensForOtherAPIs(t *testing.T) {
 			t.Errorf("%s, nobody: %d %q", path, w.Code, w.Body)
 		}
 	}
-	want := obo.Request{Provider: oidc.EntraID, Target: "orders", UserToken: strings.Repeat("a", 1100), RefusalAge: 60}
+	want := obo.Request{Provider: oidc.EntraID, Target: "orders", UserToken: strings.Repeat("a", 1100), RefusalAge: 60, User: "entra_id 7d1a4a5e-0b5c-4f0e-9a53-5f1d0c6e2b11 AbCdEfGhIjKlMnOpQrStUvWxYz0123456789"}
 	for _, got := range broker.requests() {
 		if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(obo.Request{}, "Target")); diff != "" {
 			t.Error(diff)

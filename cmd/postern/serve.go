@@ -97,7 +97,10 @@ func (s *sidecar) closeSessions() error {
 // stay below the grace that platforms give beyond shutdown-graceful-period.
 const refreshPatience = 2 * time.Second
 
-const maxListeners = 5
+const (
+	maxListeners  = 5
+	tokenBodyTime = 10 * time.Second // for a client of the token API to send what it asks
+)
 
 // open starts every listener that is configured; the public one last, when the others can already tell how it is doing.
 func (s *sidecar) open(ctx context.Context, r *running) error {
@@ -106,11 +109,12 @@ func (s *sidecar) open(ctx context.Context, r *running) error {
 		option, address string
 		handler         http.Handler // nil: there is nothing to serve
 		forApp          bool
+		body            time.Duration // for a request with its body; 0: as long as it takes
 	}{
-		{"probe-bind-address", cfg.Server.ProbeBindAddress, s.health.probes(), false},
-		{"metrics-bind-address", cfg.Server.MetricsBindAddress, metricsHandler(s.registry), false},
-		{"token.bind-address", cfg.Token.BindAddress, s.tokenAPI, true},
-		{"egress.bind-address", cfg.Egress.BindAddress, s.egress, true},
+		{"probe-bind-address", cfg.Server.ProbeBindAddress, s.health.probes(), false, 0},
+		{"metrics-bind-address", cfg.Server.MetricsBindAddress, metricsHandler(s.registry), false, 0},
+		{"token.bind-address", cfg.Token.BindAddress, s.tokenAPI, true, cfg.Server.Limits.HeaderTime + tokenBodyTime},
+		{"egress.bind-address", cfg.Egress.BindAddress, s.egress, true, 0},
 	} {
 		if side.address == "" || side.handler == nil {
 			continue
@@ -122,6 +126,7 @@ func (s *sidecar) open(ctx context.Context, r *running) error {
 		server := sideServer(side.handler, s.log)
 		if side.forApp { // egress streams as the front door does
 			server = streamServer(cfg.Server.Limits, side.handler, s.log)
+			server.ReadTimeout = side.body
 			r.draining = append(r.draining, server)
 		}
 		r.start(server, l)

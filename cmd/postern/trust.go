@@ -103,6 +103,10 @@ func describeProvider(cfg *config.Config, name string) oidc.ProviderConfig {
 	}
 	out.WellKnownURL, out.Issuer, out.JWKSURI, out.TokenEndpoint = platform.WellKnownURL, platform.Issuer, platform.JWKSURI, platform.TokenEndpoint
 	out.AllowTestProvider = allowTestProvider(cfg, out.WellKnownURL)
+	// Nobody logs in by this, so metadata is read for what is missing only: ID-porten is never asked for tokens.
+	if out.Issuer != "" && out.JWKSURI != "" && (out.TokenEndpoint != "" || name == oidc.IDPorten) {
+		out.WellKnownURL = ""
+	}
 	return out
 }
 

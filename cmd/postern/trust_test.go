@@ -79,8 +79,8 @@ func TestWhereInboundProvidersAre(t *testing.T) {
 		`algorithms: [ES256, PS512], tenants: [`+someTenant+`]}]`)
 	for name, want := range map[string]oidc.ProviderConfig{
 		"entra_id": {
-			WellKnownURL: "https://entra.example.org/v2.0/.well-known/openid-configuration", Tenants: []string{someTenant},
-			Issuer: "https://entra.example.org/v2.0", JWKSURI: "https://entra.example.org/keys", TokenEndpoint: "https://entra.example.org/token",
+			Tenants: []string{someTenant}, // and no metadata: nothing is missing
+			Issuer:  "https://entra.example.org/v2.0", JWKSURI: "https://entra.example.org/keys", TokenEndpoint: "https://entra.example.org/token",
 		},
 		"tokenx":       {WellKnownURL: "https://tokenx.example.org/.well-known/oauth-authorization-server"},
 		"maskinporten": {WellKnownURL: "https://maskinporten.example.org/.well-known/oauth-authorization-server"},

@@ -157,8 +157,11 @@ func (x *exchange) Write(p []byte) (int, error) { return x.client.Write(p) }
 
 // WriteHeader implements [http.ResponseWriter]. An interim response (RFC 9110 §15.2) passes here only, not by ModifyResponse.
 func (x *exchange) WriteHeader(status int) {
+	header := x.client.Header()
 	if status < http.StatusOK {
-		x.clean(x.client.Header())
+		x.clean(header)
+	} else if _, has := header["Content-Type"]; !has {
+		header["Content-Type"] = nil // net/http would guess one, and it is the server's to say
 	}
 	x.client.WriteHeader(status)
 }

@@ -125,6 +125,19 @@ func TestResponsesAreCleaned(t *testing.T) {
 	}
 }
 
+// What the server does not say of its body is not made up.
+func TestNoContentTypeIsMadeUp(t *testing.T) {
+	t.Parallel()
+	for said, want := range map[string]string{"": "", "Content-Type: text/x-own\r\n": "text/x-own"} {
+		app := newRawApp(t, "HTTP/1.1 200 OK\r\n"+said+"Content-Length: 6\r\n\r\n<html>")
+		server := newFront(t, there{Host: app.address}, Outgoing{})
+		status, body, res := send(t, server.Server, "GET / HTTP/1.1\r\nHost: app\r\nConnection: close\r\n\r\n")
+		if status != 200 || res.Header.Get("Content-Type") != want || body != "<html>" {
+			t.Errorf("%q: %d %q %q", said, status, res.Header.Get("Content-Type"), body)
+		}
+	}
+}
+
 func TestBodiesPassBothWays(t *testing.T) {
 	t.Parallel()
 	echo := func(w http.ResponseWriter, r *http.Request) {

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/bmatcuk/doublestar/v4"
@@ -44,6 +45,11 @@ func (g *Globs) matchEvery(readings []string) bool {
 // MatchPath is [Globs.matchEvery] for the readings of p.
 func (g *Globs) MatchPath(p Path) bool {
 	return g.match(p.first) && (len(p.rest) == 0 || g.matchEvery(p.rest))
+}
+
+// MatchAnyReading is for what must not be missed: one reading suffices.
+func (g *Globs) MatchAnyReading(p Path) bool {
+	return g.match(p.first) || slices.ContainsFunc(p.rest, g.match)
 }
 
 func (g *Globs) match(path string) bool {
