@@ -3,7 +3,6 @@ package proxy
 import (
 	"cmp"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -214,22 +213,17 @@ func (h *Handler) serve(v *visit, r *http.Request) error {
 
 // end runs whatever happened: it turns a panic of ours into a 500 and writes the request's one event.
 func (h *Handler) end(v *visit, r *http.Request) {
-	panicked := recover()
-	if err, ok := panicked.(error); panicked != nil && !(ok && errors.Is(err, http.ErrAbortHandler)) {
+	cut := v.Conclude(recover(), func(err error, answered bool) {
 		h.log.LogAttrs(r.Context(), slog.LevelError, "panic", slog.String("request_id", v.id), slog.String("route", v.route),
 			slog.String("stack", string(debug.Stack())))
-		f := classify(fmt.Errorf("panic of type %T", panicked)) // its text may quote the request
-		if panicked = nil; v.Wrote {
-			v.reason, panicked = f.code, http.ErrAbortHandler
+		if f := classify(err); answered {
+			v.reason = f.code
 		} else {
 			h.answer(v, r, f)
 		}
-	}
-	if v.Status == 0 && panicked == nil {
-		v.Status = http.StatusOK // net/http writes it for a handler that wrote nothing
-	}
+	})
 	h.finish(v, r)
-	if panicked != nil {
+	if cut {
 		panic(http.ErrAbortHandler)
 	}
 }

@@ -153,21 +153,16 @@ func asks(r *http.Request) bool {
 
 // end runs whatever happened: it turns a panic of ours into a 500 and writes the call's one event.
 func (h *Handler) end(v *visit, r *http.Request) {
-	panicked := recover()
-	if err, ok := panicked.(error); panicked != nil && !(ok && errors.Is(err, http.ErrAbortHandler)) {
+	cut := v.Conclude(recover(), func(err error, answered bool) {
 		h.log.LogAttrs(r.Context(), slog.LevelError, "panic", slog.String("request_id", v.id), slog.String("stack", string(debug.Stack())))
-		f := classify(fmt.Errorf("panic of type %T", panicked)) // its text may quote the request
-		if panicked = nil; v.Wrote {
-			v.reason, panicked = f.reason, http.ErrAbortHandler
+		if f := classify(err); answered {
+			v.reason = f.reason
 		} else {
 			h.answer(v, r, f)
 		}
-	}
-	if v.Status == 0 && panicked == nil {
-		v.Status = http.StatusOK // net/http writes it for a handler that wrote nothing
-	}
+	})
 	h.finish(v, r)
-	if panicked != nil {
+	if cut {
 		panic(http.ErrAbortHandler)
 	}
 }

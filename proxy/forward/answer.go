@@ -2,6 +2,8 @@ package forward
 
 import (
 	"bufio"
+	"errors"
+	"fmt"
 	"net"
 	"net/http"
 )
@@ -41,3 +43,21 @@ func (a *Answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 
 // Unwrap lets http.ResponseController reach Flush.
 func (a *Answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+// Conclude is for the deferred end of a handler, with what it recovered. A panic of ours is an error without its text, which may quote the
+// request: explain gets it, to answer, or only to note it when the head of the answer is on its way. It says whether the connection is to be cut.
+func (a *Answer) Conclude(panicked any, explain func(err error, answered bool)) (cut bool) {
+	err, isError := panicked.(error)
+	switch {
+	case panicked == nil:
+		if a.Status == 0 {
+			a.Status = http.StatusOK // net/http writes it for a handler that wrote nothing
+		}
+		return false
+	case isError && errors.Is(err, http.ErrAbortHandler):
+		return true
+	}
+	cut = a.Wrote
+	explain(fmt.Errorf("panic of type %T", panicked), cut)
+	return cut
+}
