@@ -1,6 +1,7 @@
 package obo
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -28,6 +29,16 @@ type ErrorBody struct {
 	Suberror      string          `json:"suberror,omitempty"`
 	ErrorCodes    json.RawMessage `json:"error_codes,omitempty"`
 	CorrelationID string          `json:"correlation_id,omitempty"`
+}
+
+// Encode is the body as it is sent, by the token API and by the egress alike. Hints have angle brackets, and no HTML reads them.
+// The error is about a list of codes that is none.
+func (b ErrorBody) Encode() ([]byte, error) {
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(b)
+	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), err
 }
 
 // Explain finds the answer to an error of the [Broker]. Trouble is named by its kind: nobody to speak to is 503, no answer in time 504,

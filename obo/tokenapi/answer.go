@@ -1,8 +1,6 @@
 package tokenapi
 
 import (
-	"bytes"
-	"encoding/json"
 	"net/http"
 	"strconv"
 	"time"
@@ -58,9 +56,9 @@ func (v *visit) refuse(refusal *guard.Refusal) {
 // fail writes an error as the app gets it. kind is that of the metrics; err is for the log, or nil.
 func (v *visit) fail(f obo.Failure, kind string, err error) {
 	v.kind, v.reason, v.err = kind, f.Body.Code, err
-	body, status := encode(f.Body), f.Status
-	if body == nil {
-		body, status = []byte(`{"error":"server_error","error_description":"the error cannot be written down"}`), http.StatusInternalServerError
+	body, problem := f.Body.Encode()
+	if problem != nil {
+		f.Status, body = http.StatusInternalServerError, []byte(`{"error":"server_error","error_description":"the error cannot be written down"}`)
 	}
 	header := v.w.Header()
 	v.id = requestIDOf(v.r)
@@ -68,22 +66,11 @@ func (v *visit) fail(f obo.Failure, kind string, err error) {
 	if f.RetryAfter > 0 {
 		header.Set("Retry-After", strconv.Itoa(int((f.RetryAfter+time.Second-1)/time.Second)))
 	}
-	if status == http.StatusUnauthorized { // RFC 9110 §15.5.2
+	if f.Status == http.StatusUnauthorized { // RFC 9110 §15.5.2
 		if v.challenge == "" {
 			v.challenge = `Bearer error="` + f.Body.Code + `"`
 		}
 		header.Set("Www-Authenticate", v.challenge)
 	}
-	v.json(status, body)
-}
-
-// encode is nil for what has no JSON.
-func encode(body obo.ErrorBody) []byte {
-	var out bytes.Buffer
-	encoder := json.NewEncoder(&out)
-	encoder.SetEscapeHTML(false) // the texts have quotes and angle brackets, and no HTML reads them
-	if encoder.Encode(body) != nil {
-		return nil
-	}
-	return bytes.TrimSuffix(out.Bytes(), []byte("\n"))
+	v.json(f.Status, body)
 }

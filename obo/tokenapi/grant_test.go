@@ -240,3 +240,14 @@ func TestACallerThatHasLeft(t *testing.T) {
 		t.Error("not counted as 499")
 	}
 }
+
+func TestAPanicIsA500WithoutItsText(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.broker.answer = func(obo.Request) (obo.Token, error) { panic("hush") }
+	rec := w.json(pathToken, tokenBody)
+	w.wantError(rec, http.StatusInternalServerError, "server_error", "Something went wrong in Postern; its log says what.")
+	if said := rec.Body.String() + w.logged.String(); strings.Contains(said, `"hush"`) || !strings.Contains(said, "panic of type string") {
+		t.Errorf("%s", said)
+	}
+}

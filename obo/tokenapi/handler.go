@@ -2,8 +2,10 @@ package tokenapi
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -114,8 +116,21 @@ func (h *Handler) find(name string) *provider {
 // ServeHTTP answers one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	v := visit{h: h, w: w, r: r, began: h.deps.Now()}
+	defer h.end(&v)
 	h.serve(&v)
-	h.finish(&v)
+}
+
+// end runs whatever happened: a panic of ours is a 500, and its text, which may quote the request, is written nowhere.
+func (h *Handler) end(v *visit) {
+	if panicked := recover(); panicked != nil {
+		h.deps.Log.ErrorContext(v.r.Context(), "panic", "where", "token API", "stack", string(debug.Stack()))
+		if v.status != 0 { // something was said: cutting the connection is all that is left
+			panic(http.ErrAbortHandler)
+		}
+		err := fmt.Errorf("panic of type %T", panicked)
+		v.fail(obo.Explain(err), "Panic", err)
+	}
+	h.finish(v)
 }
 
 func (h *Handler) serve(v *visit) {

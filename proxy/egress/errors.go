@@ -1,9 +1,7 @@
 package egress
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"strconv"
@@ -114,10 +112,10 @@ func (h *Handler) answer(v *visit, r *http.Request, f *failure) {
 		v.Status, v.reason = forward.StatusClientGone, "client_gone"
 		panic(http.ErrAbortHandler) // returning would make net/http say 200 to whoever still listens
 	}
-	body, err := encode(f.body)
+	body, err := f.body.Encode()
 	if err != nil { // a list of codes that a provider made up
 		f.body.ErrorCodes = nil
-		body, _ = encode(f.body)
+		body, _ = f.body.Encode()
 	}
 	header := v.Header()
 	header["Content-Type"] = []string{"application/json"}
@@ -131,13 +129,4 @@ func (h *Handler) answer(v *visit, r *http.Request, f *failure) {
 	}
 	v.WriteHeader(f.status)
 	_, _ = v.Write(body) // the app may be gone; nothing to do about it
-}
-
-// encode is JSON on a line of its own, in the same bytes as the token API's: hints have angle brackets, and no HTML reads them.
-func encode(body obo.ErrorBody) ([]byte, error) {
-	var out bytes.Buffer
-	encoder := json.NewEncoder(&out)
-	encoder.SetEscapeHTML(false)
-	err := encoder.Encode(body)
-	return out.Bytes(), err
 }
