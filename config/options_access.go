@@ -24,7 +24,7 @@ func (t *table) tokenOptions(c *Config) {
 		defaults("`BIND_ADDRESS`, else `127.0.0.1:3000` as a Texas, else `127.0.0.1:3002`").
 		platform("BIND_ADDRESS").onlyWhile((*Config).TokenAPIEnabled)
 	t.toggle(&k.AllowRemote, "token.allow-remote", false, "Accept another address than loopback for the token API and the egress proxy, and answer other peers.")
-	t.path(&k.SecretFile, "token.secret-file", "File with a secret that calls must carry as bearer token.")
+	t.path(&k.SecretFile, "token.secret-file", "File with a secret that calls must carry: at the token API as bearer token, at the egress as `X-Postern-Secret`. Read anew when it changes.")
 	t.texts(&k.AllowedHosts, "token.allowed-hosts", "Values of `Host` that are accepted beside addresses, `localhost` and names without a dot.")
 	t.address(&c.Egress.BindAddress, "egress.bind-address", "127.0.0.1:3003",
 		"Listener of the egress proxy: `host:port` or `unix:/path`. It is on when it has routes.")
