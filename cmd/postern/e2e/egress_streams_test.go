@@ -164,15 +164,7 @@ func TestEgressCarriesWebSocketsAndEvents(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, message := range []string{"hei", strings.Repeat("x", 100_000)} {
-		if _, err := io.WriteString(ws, message); err != nil {
-			t.Fatal(err)
-		}
-		echo := make([]byte, len(message)) // the target's frames need not be ours
-		if _, err := io.ReadFull(ws, echo); err != nil || string(echo) != message {
-			t.Fatalf("echo of %d bytes: %v", len(message), err)
-		}
-	}
+	wantEcho(t, ws)
 	seen := x.target.Requests()
 	if head := seen[len(seen)-1].Header; bearer(t, head)["aud"] != stockClientID || head.Get("Cookie") != "" || head.Get("X-Postern-User") != "" {
 		t.Errorf("the target saw %v behind the WebSocket", head)

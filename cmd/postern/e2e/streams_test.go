@@ -39,21 +39,27 @@ func TestWebSocket(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, message := range []string{"hei", strings.Repeat("x", 100_000)} {
-		if _, err := io.WriteString(ws, message); err != nil {
-			t.Fatal(err)
-		}
-		echo := make([]byte, len(message)) // the app's frames need not be ours
-		if _, err := io.ReadFull(ws, echo); err != nil || string(echo) != message {
-			t.Fatalf("echo of %d bytes: %v", len(message), err)
-		}
-	}
+	wantEcho(t, ws)
 	seen := w.app.Requests()
 	if got := seen[len(seen)-1].Header.Get("X-Postern-User"); got != "Z990001" {
 		t.Errorf("the app saw %q behind the WebSocket", got)
 	}
 	if _, err := dial("https://evil.example"); err == nil {
 		t.Error("a page of another site opened a WebSocket with the cookie")
+	}
+}
+
+// wantEcho sends a short message and a long one, and wants each back.
+func wantEcho(t testing.TB, ws io.ReadWriter) {
+	t.Helper()
+	for _, message := range []string{"hei", strings.Repeat("x", 100_000)} {
+		if _, err := io.WriteString(ws, message); err != nil {
+			t.Fatal(err)
+		}
+		echo := make([]byte, len(message)) // the other side's frames need not be ours
+		if _, err := io.ReadFull(ws, echo); err != nil || string(echo) != message {
+			t.Fatalf("echo of %d bytes: %v", len(message), err)
+		}
 	}
 }
 

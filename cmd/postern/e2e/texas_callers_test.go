@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"io"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -81,10 +82,34 @@ func TestS22AnotherAddressThanLoopbackMustBeWanted(t *testing.T) {
 		token(t, x.ask(tokenPath, body, "Authorization", "Bearer a-secret-of-this-pod"))
 	}
 	writeFile(t, secret, "the-next-secret\n")
-	time.Sleep(5500 * time.Millisecond) // until the file is looked at again
 	x.api = "http://127.0.0.1:" + port
-	token(t, x.ask(tokenPath, body, "Authorization", "Bearer the-next-secret"))
+	Eventually(t, "the next secret", func() error { // the file is looked at now and then
+		if r := x.ask(tokenPath, body, "Authorization", "Bearer the-next-secret"); r.StatusCode != 200 {
+			return errorf("status %d", r.StatusCode)
+		}
+		return nil
+	})
+	if r := x.ask(tokenPath, body, "Authorization", "Bearer a-secret-of-this-pod"); r.StatusCode != 401 {
+		t.Errorf("with the old secret: %d", r.StatusCode)
+	}
 	x.Log.Without(t, map[string]string{"the secret": "a-secret-of-this-pod"})
+}
+
+// A client that begins to ask and does not go on is not waited for, and holds up nobody.
+func TestARequestThatDoesNotEndIsCutOff(t *testing.T) {
+	t.Parallel()
+	x := newTexas(t, map[string]string{"POSTERN_LIMITS_HEADER_TIME": "1s"})
+	address := strings.TrimPrefix(x.api, "http://")
+	conn := Dial(t, address)
+	if _, err := io.WriteString(conn, "POST "+tokenPath+" HTTP/1.1\r\nHost: "+address+"\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"); err != nil {
+		t.Fatal(err)
+	}
+	token(t, x.ask(tokenPath, map[string]any{"identity_provider": "maskinporten", "target": "nav:team/orders.read"}))
+	_ = conn.SetReadDeadline(time.Now().Add(Patience))
+	said, err := io.ReadAll(conn)
+	if err != nil || strings.Contains(string(said), "access_token") || len(said) > 0 && !strings.HasPrefix(string(said), "HTTP/1.1 400") {
+		t.Errorf("%q, %v", said, err)
+	}
 }
 
 // ownAddress is one of this machine that is not loopback, empty if there is none.

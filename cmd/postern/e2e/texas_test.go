@@ -246,6 +246,7 @@ func TestTexasConfiguration(t *testing.T) {
 	x := prepareTexas(t, map[string]string{"IDPORTEN_WELL_KNOWN_URL": "", "TOKEN_X_WELL_KNOWN_URL": ""})
 	x.env["IDPORTEN_ISSUER"], x.env["IDPORTEN_JWKS_URI"] = x.dev.IDPortenIssuer(), x.dev.IDPortenIssuer()+"/jwks" // no token endpoint
 	x.env["TOKEN_X_ISSUER"], x.env["TOKEN_X_JWKS_URI"], x.env["TOKEN_X_TOKEN_ENDPOINT"] = x.dev.TokenXIssuer(), x.dev.TokenXIssuer()+"/jwks", x.dev.TokenXIssuer()+"/token"
+	x.env["TOKEN_X_WELL_KNOWN_URL"] = "http://127.0.0.1:1/.well-known/oauth-authorization-server" // nothing is missing, so nobody asks there
 	x.start(t)
 	if got := x.introspect("idporten", x.citizen("gunnar")); got["active"] != true {
 		t.Errorf("ID-porten without a token endpoint: %v", got)

@@ -110,8 +110,12 @@ func TestTroubleOfTheProviderIsNamed(t *testing.T) {
 			t.Errorf("%d with Retry-After %q", r.StatusCode, r.Header.Get("Retry-After"))
 		}
 		x.dev.Dev(t, "faults/clear", map[string]any{})
-		time.Sleep(1100 * time.Millisecond) // the next call may try
-		token(t, ask())
+		Eventually(t, "the first token after the trouble", func() error { // nobody may have tried for a moment
+			if r := ask(); r.StatusCode != http.StatusOK {
+				return errorf("status %d %s", r.StatusCode, r.Body)
+			}
+			return nil
+		})
 	}
 }
 
@@ -131,7 +135,12 @@ func TestTokensOutliveTheirProvider(t *testing.T) {
 	go func() {
 		slow <- x.ask(exchangePath, map[string]any{"identity_provider": "azuread", "target": ordersName, "user_token": good})
 	}()
-	time.Sleep(100 * time.Millisecond)
+	Eventually(t, "the slow call to begin", func() error {
+		if n := x.dev.Counts(t)["token"]; n < 2 {
+			return errorf("%d calls", n)
+		}
+		return nil
+	})
 	within(t, time.Second, "another provider", func() {
 		token(t, x.ask(tokenPath, map[string]any{"identity_provider": "maskinporten", "target": "nav:team/orders.read"}))
 	})
