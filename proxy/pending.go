@@ -22,7 +22,7 @@ const (
 // pending is a login under way, as its sealed cookie keeps it.
 type pending struct {
 	oidc.PendingLogin
-	At       int64  // unix milliseconds, to tell the oldest
+	At       int64  // unix microseconds, to tell the oldest: a browser can start two within a millisecond
 	Target   string // where to go afterwards, validated
 	Prompted bool   // the person asked to be asked: does not count as a round of a loop
 }
@@ -30,7 +30,7 @@ type pending struct {
 // savePending seals a login into a cookie of its own. Tabs that start a login at the same moment do not see each other's Set-Cookie, so
 // one common cookie would lose all but the last.
 func (h *Handler) savePending(w http.ResponseWriter, r *http.Request, in *ingress, p pending) error {
-	p.At = h.now().UnixMilli()
+	p.At = h.now().UnixMicro()
 	if len(p.Target) > maxDeepLink {
 		p.Target = in.root()
 	}
