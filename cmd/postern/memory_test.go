@@ -3,6 +3,8 @@ package main
 import (
 	"testing"
 	"testing/fstest"
+
+	"postern/config"
 )
 
 func TestCachesTakeAShareOfTheMemoryLimit(t *testing.T) {
@@ -31,5 +33,27 @@ func TestCachesTakeAShareOfTheMemoryLimit(t *testing.T) {
 				t.Errorf("%d, want %d", got, test.want)
 			}
 		})
+	}
+}
+
+// Whatever is on, the caches together stay within what was said.
+func TestCachesShareTheirMemory(t *testing.T) {
+	t.Parallel()
+	everything := &config.Config{
+		OpenID: config.OpenID{ClientID: "c"}, Bearer: config.Bearer{Accepted: []string{"tokenx"}},
+		Providers: config.Providers{TokenX: config.Provider{Enabled: true}}, Egress: config.Egress{Routes: make([]config.EgressRoute, 1)},
+	}
+	for caches, cfg := range map[int]*config.Config{
+		0: {OpenID: config.OpenID{Provider: "openid"}},
+		1: {OpenID: config.OpenID{Provider: "openid", ClientID: "c"}},
+		2: {OpenID: config.OpenID{Provider: "openid"}, Providers: config.Providers{TokenX: config.Provider{Enabled: true}}},
+		5: everything,
+	} {
+		if got := cachesOf(cfg); got != caches {
+			t.Errorf("%d caches, want %d", got, caches)
+		}
+		if all := int64(caches) * cacheBudget(100<<20, 0, caches); all > 100<<20 {
+			t.Errorf("%d caches may take %d bytes", caches, all)
+		}
 	}
 }

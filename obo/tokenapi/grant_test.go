@@ -251,3 +251,22 @@ func TestAPanicIsA500WithoutItsText(t *testing.T) {
 		t.Errorf("%s", said)
 	}
 }
+
+// A target is the provider's to understand: control characters are passed on as they are, and reach no log.
+func TestControlCharactersInATargetStayInIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var asked string
+	w.broker.answer = func(r obo.Request) (obo.Token, error) {
+		asked = r.Target
+		return obo.Token{}, &oidc.RefusalError{Provider: r.Provider, Status: 400, Code: "strange", Words: "no"}
+	}
+	rec := w.json(pathToken, `{"identity_provider":"maskinporten","target":"a\u0000\r\nX-Postern-User: root\u001b[31m"}`)
+	w.wantError(rec, http.StatusBadRequest, "strange", "no")
+	if asked != "a\x00\r\nX-Postern-User: root\x1b[31m" || rec.Header().Get("X-Postern-User") != "" {
+		t.Errorf("asked for %q", asked)
+	}
+	if said := w.logged.String(); strings.Contains(said, "u001b") || strings.Contains(said, `\r\n`) {
+		t.Errorf("the log has them: %s", said)
+	}
+}
