@@ -55,18 +55,21 @@ func (e *TokenEndpoint) With(auth Authenticator) *TokenEndpoint {
 // Grant sends one grant. It is sent once; only if it could not even be sent (no connection), it is tried once more: a code or a rotating
 // refresh token must never be presented twice after an unknown outcome. Op is a verb phrase for errors and metrics: "redeem code".
 func (e *TokenEndpoint) Grant(ctx context.Context, op string, form url.Values) (TokenResponse, error) {
-	answer, err := e.Attempt(ctx, op, form)
+	answer, err := e.attempt(ctx, op, form, readTokenResponse)
 	if t := (*TroubleError)(nil); errors.As(err, &t) && t.again && pause(ctx, unsentPause) {
-		answer, err = e.Attempt(ctx, op, form)
-	}
-	if err == nil && answer.ExpiresIn == 0 { // nobody could refresh it in time
-		return TokenResponse{}, e.trouble(op, errNoLifetime)
+		return e.attempt(ctx, op, form, readTokenResponse)
 	}
 	return answer, err
 }
 
 // Attempt sends one grant exactly once, with a fresh credential. The token may have no life left.
 func (e *TokenEndpoint) Attempt(ctx context.Context, op string, form url.Values) (TokenResponse, error) {
+	return e.attempt(ctx, op, form, readTokenOfAnyLife)
+}
+
+func (e *TokenEndpoint) attempt(
+	ctx context.Context, op string, form url.Values, read func(body []byte, now time.Time) (TokenResponse, error),
+) (TokenResponse, error) {
 	md, err := e.provider.Metadata(ctx)
 	if err != nil {
 		return TokenResponse{}, err
@@ -78,7 +81,7 @@ func (e *TokenEndpoint) Attempt(ctx context.Context, op string, form url.Values)
 	if err != nil {
 		return TokenResponse{}, err
 	}
-	answer, err := readTokenResponse(body, e.deps.Now())
+	answer, err := read(body, e.deps.Now())
 	if err != nil {
 		t := e.trouble(op, err)
 		t.Malformed = true
@@ -228,6 +231,15 @@ func pause(ctx context.Context, d time.Duration) bool {
 // readTokenResponse holds the answer to RFC 6749 §5.1. Stricter: expires_in is required, because a token without an end cannot be
 // refreshed in time. Laxer: token_type in any case (as the RFC says), expires_in also as a string, which some providers send.
 func readTokenResponse(body []byte, now time.Time) (TokenResponse, error) {
+	answer, err := readTokenOfAnyLife(body, now)
+	if err == nil && answer.ExpiresIn == 0 { // nobody could refresh it in time
+		return TokenResponse{}, errNoLifetime
+	}
+	return answer, err
+}
+
+// readTokenOfAnyLife is the same, and takes a token that ends at once: an app may want it all the same.
+func readTokenOfAnyLife(body []byte, now time.Time) (TokenResponse, error) {
 	var got struct {
 		access, refresh, id, kind, scope, issued string
 	}

@@ -33,6 +33,7 @@ func TestTokenAnswerIsHeldToTheRFC(t *testing.T) {
 		"members that nobody knows":    {`{"access_token":"a","token_type":"Bearer","expires_in":60,"x":{"y":[1]}}`, time.Minute},
 		"no expiry":                    {`{"access_token":"a","token_type":"Bearer"}`, 0},
 		"expiry null":                  {`{"access_token":"a","token_type":"Bearer","expires_in":null}`, 0},
+		"expiry zero":                  {`{"access_token":"a","token_type":"Bearer","expires_in":0}`, 0},
 		"expiry negative":              {`{"access_token":"a","token_type":"Bearer","expires_in":-60}`, 0},
 		"expiry no number":             {`{"access_token":"a","token_type":"Bearer","expires_in":"NaN"}`, 0},
 		"expiry an object":             {`{"access_token":"a","token_type":"Bearer","expires_in":{}}`, 0},
