@@ -68,7 +68,7 @@ func (l *loader) unknownFlag(name string) {
 		l.problem("flags", "unknown flag")
 		return
 	}
-	if near, ok := nearest(name, l.names()); ok {
+	if near, ok := Nearest(name, l.names()); ok {
 		l.problem(name, "unknown flag; nearest: --%s", near)
 		return
 	}

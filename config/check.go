@@ -18,6 +18,8 @@ func (l *loader) check() {
 	l.checkSSO()
 	l.checkIdentity()
 	l.checkAssertion()
+	l.checkForwardAuth()
+	l.checkAdmin()
 	l.checkToken()
 	l.checkEgress()
 	l.checkUpstreamTokens()

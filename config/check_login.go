@@ -17,6 +17,9 @@ func (l *loader) checkLogin() {
 		l.loginIsOff()
 		return
 	}
+	if len(strings.Fields(o.ACRValues)) > 1 {
+		l.problem("openid.acr-values", "must be a single value")
+	}
 	if l.c.SSOProxy() { // the server logs in
 		return
 	}
@@ -28,9 +31,6 @@ func (l *loader) checkLogin() {
 		l.missing("openid.well-known-url", "required for login%s", l.alsoBy("openid.well-known-url"))
 	} else {
 		l.checkProviderURL("openid.well-known-url", o.WellKnownURL)
-	}
-	if len(strings.Fields(o.ACRValues)) > 1 {
-		l.problem("openid.acr-values", "must be a single value")
 	}
 	if len(o.Tenants) == 0 && manyTenants(o.WellKnownURL) {
 		l.problem("openid.tenants", "required, since openid.well-known-url is that of every tenant (S-26)")
@@ -140,7 +140,7 @@ func (l *loader) checkCookies() {
 	if !token(l.c.Cookie.Prefix) {
 		l.missing("cookie.prefix", "must consist of characters that a cookie's name may have (RFC 6265 §4.1.1)")
 	}
-	if l.said("cookie.same-site") && !l.c.SSO.Enabled && l.c.Cookie.SameSite != "Lax" {
+	if l.said("cookie.same-site") && !l.c.SSOServer() && l.c.Cookie.SameSite != "Lax" {
 		l.warn("cookie.same-site", "has no effect except as SSO server")
 	}
 	for _, u := range l.c.Front.Ingress {

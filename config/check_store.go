@@ -22,9 +22,6 @@ func (l *loader) checkSessions() {
 	if s.Inactivity && s.InactivityTimeout > s.MaxLifetime {
 		l.warn("session.inactivity-timeout", "has no effect, it is longer than session.max-lifetime")
 	}
-	if s.ForwardAuthSetHeaders && !s.ForwardAuth {
-		l.problem("session.forward-auth-set-headers", "needs session.forward-auth")
-	}
 }
 
 // checkKeys is S-39: without a key of its own each replica would seal what no other can open.
@@ -133,34 +130,4 @@ func redisProblem(text string) string {
 		return "must have no fragment"
 	}
 	return ""
-}
-
-func (l *loader) checkSSO() {
-	s := &l.c.SSO
-	if !s.Enabled {
-		return
-	}
-	if s.SessionCookieName == "" {
-		l.missing("sso.session-cookie-name", "required with sso.enabled")
-	} else if !token(s.SessionCookieName) {
-		l.problem("sso.session-cookie-name", "must consist of characters that a cookie's name may have (RFC 6265 §4.1.1)")
-	}
-	if !l.c.Redis.Enabled() {
-		l.missing("redis.uri", "required with sso.enabled: the server and its proxies share the store")
-	}
-	if s.Mode == "proxy" {
-		l.checkWebURL("sso.server-url", s.ServerURL)
-		return
-	}
-	if s.Domain == "" || strings.ContainsAny(s.Domain, "/:@ ") {
-		l.missing("sso.domain", "required as SSO server: a domain such as example.org")
-	}
-	l.checkWebURL("sso.server-default-redirect-url", s.ServerDefaultRedirectURL)
-}
-
-func (l *loader) checkWebURL(name, text string) {
-	u, err := url.Parse(text)
-	if text == "" || err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" || u.User != nil {
-		l.missing(name, "required with sso.enabled: an http or https address")
-	}
 }

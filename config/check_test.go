@@ -111,7 +111,6 @@ func TestWonderwallAcceptsMoreWithWarnings(t *testing.T) {
 		{"name as upstream-ip", "UPSTREAM_IP=app", "upstream-ip: ", func(c *Config) any { return c.Upstream.Host }, "app:80", "upstream-ip"},
 		{"SameSite without SSO", "COOKIE_SAME_SITE=None", "cookie.same-site: ", func(c *Config) any { return c.Cookie.SameSite }, "None", ""},
 		{"profiles", "PPROF_ENABLED=true", "pprof-enabled: ", func(c *Config) any { return c.Server.PprofEnabled }, true, ""},
-		{"telemetry", "OTEL_ENABLED=true", "otel.enabled: ", func(c *Config) any { return c.Otel.Enabled }, true, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -245,47 +244,6 @@ func TestPresets(t *testing.T) {
 			t.Error(diff)
 		}
 	})
-}
-
-func TestSSOValidation(t *testing.T) {
-	t.Parallel()
-	options := func(lines []string) (out []string) {
-		for _, line := range lines {
-			option, _, _ := strings.Cut(line, ": ")
-			out = append(out, option)
-		}
-		return out
-	}
-	for _, test := range []struct {
-		name string
-		w    world
-		want []string
-	}{
-		{
-			"server", withLogin().with("POSTERN_SSO_ENABLED=true"),
-			[]string{"sso.session-cookie-name", "redis.uri", "sso.domain", "sso.server-default-redirect-url", "sso.enabled"},
-		},
-		{
-			"proxy",
-			world{env: []string{"POSTERN_SSO_ENABLED=true", "POSTERN_SSO_MODE=proxy"}},
-			[]string{"ingress", "sso.session-cookie-name", "redis.uri", "sso.server-url", "sso.enabled"},
-		},
-		{
-			"whole proxy",
-			world{env: []string{
-				"WONDERWALL_SSO_ENABLED=true", "WONDERWALL_SSO_MODE=proxy", "WONDERWALL_SSO_SERVER_URL=https://login.example.org",
-				"WONDERWALL_SSO_SESSION_COOKIE_NAME=sso", "WONDERWALL_REDIS_URI=rediss://r", "WONDERWALL_ENCRYPTION_KEY=" + key('a'), "WONDERWALL_INGRESS=https://app",
-			}},
-			[]string{"sso.enabled"},
-		},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			if diff := cmp.Diff(test.want, options(test.w.problems(t))); diff != "" {
-				t.Error(diff)
-			}
-		})
-	}
 }
 
 func TestIgnorePaths(t *testing.T) {

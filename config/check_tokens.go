@@ -9,15 +9,21 @@ import (
 // checkToken looks at who may ask the token API, and the egress by the same rules (S-22).
 func (l *loader) checkToken() {
 	t := &l.c.Token
-	if t.SecretFile != "" && !l.offline {
-		if _, err := secretIn(l.read, t.SecretFile); err != nil {
-			l.problem("token.secret-file", "read %s: %v", shownPath(t.SecretFile), err)
-		}
-	}
+	l.checkSecretFile("token.secret-file", t.SecretFile)
 	for i, host := range t.AllowedHosts {
 		if !hostName(host) {
 			l.problem("token.allowed-hosts", "entry %d must be a host name such as postern.example.org, without scheme and path", i+1)
 		}
+	}
+}
+
+// checkSecretFile reads the file of a secret that is no option itself.
+func (l *loader) checkSecretFile(name, path string) {
+	if path == "" || l.offline {
+		return
+	}
+	if _, err := secretIn(l.read, path); err != nil {
+		l.problem(name, "read %s: %v", shownPath(path), err)
 	}
 }
 

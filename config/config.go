@@ -52,8 +52,11 @@ type Limits struct {
 	HeaderBytes   int           // request line and headers together
 	HeaderTime    time.Duration // until the last header byte
 	IdleTime      time.Duration // between two requests of a connection
+	StallTime     time.Duration // for a client that neither sends its body nor takes its answer; 0 means no limit
+	Headers       int           // header lines of a request
 	Cookies       int           // cookie pairs of a request
-	Connections   int           // open connections; 0 means no limit
+	Connections   int           // open connections of each listener; 0 means no limit
+	Streams       int           // open HTTP/2 streams of a connection
 	BodyBytes     int64         // request bodies of own endpoints
 	TokenAPIBytes int64         // request bodies of the token API
 }
@@ -109,6 +112,7 @@ type Encryption struct {
 // OpenID is the login client and its identity provider.
 type OpenID struct {
 	Provider              string // "openid", "azure" or "idporten"
+	ProviderSet           bool   // the operator named it
 	ClientID              string
 	ClientJWK             Secret // a private JWK; wins over the secret
 	ClientSecret          Secret
@@ -177,12 +181,6 @@ type SSO struct {
 	Domain                   string
 	ServerURL                string
 	ServerDefaultRedirectURL string
-}
-
-// Otel switches telemetry export on; its details come from the OTEL_* variables.
-type Otel struct {
-	Enabled     bool
-	ServiceName string
 }
 
 // Token is the token API for the app.

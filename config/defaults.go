@@ -79,6 +79,7 @@ func (l *loader) dependentDefaults() {
 	}
 	c.Upstream.Set = l.said("upstream-host") || l.said("upstream-ip")
 	c.Front.TrustedProxiesSet = l.said("trusted-proxies")
+	c.OpenID.ProviderSet = l.said("openid.provider")
 
 	l.fallBack("require-auth", strconv.FormatBool(len(c.Policy.Files) > 0), "default with policy-file", len(c.Policy.Files) > 0)
 	guarded := len(c.Policy.Files) > 0 || c.Front.RequireAuth
@@ -88,13 +89,16 @@ func (l *loader) dependentDefaults() {
 	known := len(c.Policy.Files) > 0 || c.Front.RequireAuth || c.Bearer.Enabled()
 	l.fallBack("identity.headers", "postern", "default with policy-file, require-auth or bearer validation", known) // S-36
 	l.noHeaders()
-	l.fallBack("session.cache-ttl", "0s", "default as SSO proxy", c.SSO.Enabled && c.SSO.Mode == "proxy") // S-49
-	l.fallBack("otel.enabled", "true", "default with OTEL_EXPORTER_OTLP_ENDPOINT", l.env["OTEL_EXPORTER_OTLP_ENDPOINT"] != "")
+	l.fallBack("session.cache-ttl", "0s", "default as SSO proxy", c.SSOProxy()) // S-49
+	for _, name := range []string{otlpPrefix + "ENDPOINT", otlpPrefix + "TRACES_ENDPOINT", otlpPrefix + "METRICS_ENDPOINT"} {
+		l.fallBack("otel.enabled", "true", "default with "+name, l.env[name] != "")
+	}
 
 	if c.TexasOnly() {
 		l.fallBack("token.bind-address", "127.0.0.1:3000", "default as a Texas", true)
 		l.fallBack("bind-address", "", "default as a Texas", true)
 		l.fallBack("metrics-bind-address", "", "default as a Texas", true)
+		l.fallBack("otel.service-name", "texas", "default as a Texas", true)
 	}
 	if len(c.Egress.Routes) == 0 {
 		l.fallBack("egress.bind-address", "", "default without routes", true)

@@ -9,6 +9,6 @@
 // The life of a configuration: [Load] makes a table bound to an empty [Config], gathers what flags, environment and file say
 // (args.go, environ.go, file.go), gives every option the value of the highest source (load.go), reads secrets from their files
 // (secretfile.go), fills in the platform's variables (platform.go) and the defaults that depend on other options (defaults.go),
-// checks all of it (check*.go), and refuses what this version does not do yet (unsupported.go). It reports every problem at once,
+// checks all of it (check*.go), and reads what is told to a collector (otel.go). It reports every problem at once,
 // and never repeats a value in doing so: any of them might be a secret in the wrong place.
 package config

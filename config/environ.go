@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 const (
@@ -76,7 +77,7 @@ func (l *loader) unknownVariable(name string, known map[string]*option) {
 		names = append(names, n)
 	}
 	slices.Sort(names)
-	if near, ok := nearest(name, names); ok {
+	if near, ok := Nearest(name, names); ok {
 		l.warn(oneLine(name), "unknown environment variable; nearest: %s", near)
 		return
 	}
@@ -89,14 +90,17 @@ func serviceLink(name, value string) bool {
 	if !strings.HasPrefix(name, ownPrefix) && !strings.HasPrefix(name, wonderwallPrefix) {
 		return false
 	}
-	if strings.HasSuffix(name, "_PORT") && serviceAddress.MatchString(value) {
+	if strings.HasSuffix(name, "_PORT") && serviceAddress().MatchString(value) {
 		return true
 	}
-	return serviceName.MatchString(name)
+	return (strings.Contains(name, "_SERVICE_") || strings.Contains(name, "_PORT_")) && serviceName().MatchString(name)
 }
 
+// They are compiled for an environment that has such a variable.
 var (
-	serviceAddress = regexp.MustCompile(`^(tcp|udp|sctp)://[0-9a-fA-F.:\[\]]+$`)
-	serviceName    = regexp.MustCompile(`^(POSTERN|WONDERWALL)(_[A-Z0-9_]+)?` +
-		`_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_ADDR|_PORT|_PROTO)?)$`)
+	serviceAddress = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(tcp|udp|sctp)://[0-9a-fA-F.:\[\]]+$`) })
+	serviceName    = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^(POSTERN|WONDERWALL)(_[A-Z0-9_]+)?` +
+			`_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_ADDR|_PORT|_PROTO)?)$`)
+	})
 )

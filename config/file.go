@@ -145,7 +145,7 @@ func (f *fileReader) unknown(key *yaml.Node, name string) {
 		f.problem("config", "unknown key in line %d of file %s", key.Line, f.path)
 		return
 	}
-	if near, ok := nearest(name, f.names()); ok {
+	if near, ok := Nearest(name, f.names()); ok {
 		f.problem(name, "unknown key in line %d of file %s; nearest: %s", key.Line, f.path, near)
 		return
 	}

@@ -54,7 +54,7 @@ func builtInProviders() []string { return []string{entraID, tokenX, maskinporten
 
 // whyNotInbound says what keeps a built-in provider from vouching for callers; empty if nothing does.
 func (c *Config) whyNotInbound(name string) string {
-	p, azure := &c.Providers, c.OpenID.Provider == "azure"
+	p, azure := &c.Providers, c.OpenID.Provider == "azure" && !c.knowsProviderByName()
 	switch {
 	case name == entraID && !p.Azure.Enabled && !azure:
 		return "is not enabled: AZURE_ENABLED=true or openid.provider=azure does that"
@@ -72,6 +72,11 @@ func (c *Config) whyNotInbound(name string) string {
 		return "needs openid.audiences with another audience than the client id, which is that of id tokens (S-26)"
 	}
 	return ""
+}
+
+// knowsProviderByName says whether openid.provider only names whose sessions come here, as it may for an SSO proxy: its server is the client.
+func (c *Config) knowsProviderByName() bool {
+	return c.SSOProxy() && (c.OpenID.ClientID == "" || c.OpenID.WellKnownURL == "")
 }
 
 // openIDAudiences are those of access tokens of the login provider.

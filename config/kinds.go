@@ -194,7 +194,7 @@ func known(text string, values []string) error {
 		}
 	}
 	want := "must be one of " + strings.Join(values, ", ")
-	if near, ok := nearest(text, values); ok {
+	if near, ok := Nearest(text, values); ok {
 		return fmt.Errorf("%s; nearest: %s", want, near)
 	}
 	return errors.New(want)

@@ -111,7 +111,7 @@ func readField(n *yaml.Node, into reflect.Value) error {
 }
 
 func hint(name string, candidates []string) string {
-	if near, ok := nearest(name, candidates); ok {
+	if near, ok := Nearest(name, candidates); ok {
 		return "; nearest: " + near
 	}
 	return "; known are " + strings.Join(candidates, ", ")

@@ -50,9 +50,7 @@ func Load(source Source) (*Loaded, error) {
 			l.problem("policy-file", "%s", problem)
 		}
 	}
-	if !l.offline {
-		l.refuseUnsupported()
-	}
+	l.readTelemetry()
 
 	loaded := &Loaded{
 		Config:      l.c,

@@ -2,9 +2,9 @@ package config
 
 import "strings"
 
-// nearest finds the candidate that was probably meant, if one is near enough to be worth naming: at most a third of the letters differ,
+// Nearest finds the candidate that was probably meant, if one is near enough to be worth naming: at most a third of the letters differ,
 // or the text is a candidate's last part ("client-id" for "openid.client-id"). Case and the choice of separator do not count.
-func nearest(text string, candidates []string) (string, bool) {
+func Nearest(text string, candidates []string) (string, bool) {
 	best, distance := "", -1
 	fold := strings.NewReplacer("_", "-").Replace
 	text = fold(strings.ToLower(text))

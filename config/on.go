@@ -25,6 +25,9 @@ func (c *Config) NothingOn() bool { return !c.TokenAPIEnabled() && !c.HasFrontDo
 // SSOProxy says whether sessions belong to an SSO server elsewhere.
 func (c *Config) SSOProxy() bool { return c.SSO.Enabled && c.SSO.Mode == "proxy" }
 
+// SSOServer says whether this is the one that logs in for all apps of a domain. There is no app behind it.
+func (c *Config) SSOServer() bool { return c.SSO.Enabled && c.SSO.Mode != "proxy" }
+
 // WhoWithoutCaller says in one line, in plain words, who can reach the app without a caller (S-04). It is logged at each start. public are
 // the patterns of the paths that the policy calls public.
 func (c *Config) WhoWithoutCaller(public []string) string {
@@ -39,6 +42,8 @@ func (c *Config) WhoWithoutCaller(public []string) string {
 	switch {
 	case !c.HasFrontDoor():
 		return "without a caller nobody reaches an app: there is no front door"
+	case c.SSOServer():
+		return "nobody reaches an app here: this is the SSO server, which only logs in"
 	case !reports && (c.Front.RequireAuth || policy): // S-14: ignored paths are not open then
 		if len(public) > 0 {
 			return only(public)

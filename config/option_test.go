@@ -143,6 +143,12 @@ func TestEveryFieldHasAnOption(t *testing.T) {
 	// What no variable says about a provider, and what is derived.
 	elsewhere := map[string]bool{
 		"Upstream.Set": true, "Front.TrustedProxiesSet": true, "Bearer.Set": true, "Bearer.Accepted": true, "Providers.Azure.Audience": true,
+		"OpenID.ProviderSet": true,
+		"Otel.Resource":      true, "Otel.ParentBased": true, "Otel.Ratio": true, // by OTEL_*: TestTelemetry
+		"Otel.QueueSize": true, "Otel.BatchSize": true, "Otel.BatchDelay": true, "Otel.MetricInterval": true,
+	}
+	for _, field := range []string{"On", "GRPC", "URL", "Headers", "Timeout", "Gzip", "CAFile", "CertFile", "KeyFile"} {
+		elsewhere["Otel.Traces."+field], elsewhere["Otel.Metrics."+field] = true, true
 	}
 	for _, provider := range []string{"TokenX", "Maskinporten", "IDPorten"} {
 		for _, field := range []string{"ClientSecret", "FederatedTokenFile", "TenantID", "PreAuthorizedApps", "Audience", "TokenEndpoint"} {

@@ -32,7 +32,7 @@ func (t *table) frontOptions(c *Config) {
 		"Headers that are passed on although apps may route by them, such as `X-Original-URL` (only matters with `policy-file` or `require-auth`).")
 	t.texts(&f.AuthorizationSchemes, "authorization-passthrough",
 		"Schemes of `Authorization` that are left alone while bearer tokens are validated, such as `Basic`.")
-	t.duration(&f.StreamMaxAge, "stream-max-age", 0, "Longest life of an upgraded connection or stream; `0s` lets it live as long as its caller.")
+	t.duration(&f.StreamMaxAge, "stream-max-age", 0, "Longest life of a WebSocket, an event stream or a gRPC call; `0s` lets it live as long as its caller.")
 	t.number(&f.LoginRate, "login.rate", 50, 1, "Logins and callbacks a second that may reach the identity provider; beyond it 429.")
 
 	r := &c.RateLimit
@@ -52,7 +52,8 @@ func (t *table) upstreamOptions(c *Config) {
 	t.duration(&u.Timeout, "upstream-timeout", 0, "Time for the app to send its response headers, then 504; `0s` waits for ever.")
 	t.toggle(&u.H2C, "upstream-h2c", false, "Speak HTTP/2 without TLS to the app, as gRPC servers want.")
 	t.oneOf(&u.Exposed, "upstream-exposed",
-		"What to do while the app's port can be reached beside Postern: log a warning, or also answer not ready.", "warn", "refuse")
+		"What to do while the app's port also listens on an address other than loopback, where it can be reached beside Postern: log a warning, or also answer not ready. "+
+			"Looked at on start and every minute; not for `unix:/path` or an app on another host.", "warn", "refuse")
 }
 
 func (t *table) identityOptions(c *Config) {

@@ -4,7 +4,8 @@ func (t *table) loginOptions(c *Config) {
 	o := &c.OpenID
 	t.group("Login")
 	t.oneOf(&o.Provider, "openid.provider",
-		"Kind of identity provider. `azure` and `idporten` switch login on by themselves and take what is not given from the platform's variables.",
+		"Kind of identity provider. `azure` and `idporten` switch login on by themselves and take what is not given from the platform's variables. "+
+			"An SSO proxy that says it takes sessions of no other.",
 		"openid", "azure", "idporten").ofWonderwall().takes(map[string]string{"*": "openid"})
 	t.text(&o.ClientID, "openid.client-id", "", "Client id at the provider. Switches login on.").
 		ofWonderwall().preset("azure", "", "AZURE_APP_CLIENT_ID").preset("idporten", "", "IDPORTEN_CLIENT_ID")

@@ -17,11 +17,11 @@ func (t *table) sessionOptions(c *Config) {
 	t.duration(&s.OutageGrace, "session.outage-grace", 0,
 		"How long sessions are served from memory while the store is down. In that time logouts elsewhere are not heard.")
 	t.toggle(&s.BackchannelLogout, "session.backchannel-logout", true, "Serve the OpenID Connect back-channel logout endpoint.")
-	t.toggle(&s.ForwardAuth, "session.forward-auth", false, "Serve `/oauth2/session/forwardauth`, for ingress controllers.").ofWonderwall()
+	t.toggle(&s.ForwardAuth, "session.forward-auth", false, "Serve `/oauth2/session/forwardauth`, for ingress controllers: 204 or 401.").ofWonderwall()
 	t.toggle(&s.ForwardAuthSetHeaders, "session.forward-auth-set-headers", false,
-		"Send identity headers in its answers; needs `session.forward-auth`.").ofWonderwall()
-	t.address(&c.ForwardAuth.BindAddress, "forward-auth.bind-address", "", "Listener of its own for forward-auth. Off by default.")
-	t.path(&c.ForwardAuth.SecretFile, "forward-auth.secret-file", "File with the secret that the ingress controller sends as `X-Postern-Forward-Auth`.")
+		"Send `X-Wonderwall-Forward-Auth-Token`, the id token, in its answers; needs `session.forward-auth`. A script on the app's pages can read it there.").ofWonderwall()
+	t.address(&c.ForwardAuth.BindAddress, "forward-auth.bind-address", "", "Listener of its own for forward-auth, where an ingress controller gets the decision of the policy and all identity headers. Off by default.")
+	t.path(&c.ForwardAuth.SecretFile, "forward-auth.secret-file", "File with the secret that the ingress controller sends as `X-Postern-Forward-Auth`; with it `/oauth2/session/forwardauth` answers as the listener of its own, which asks for it as well. Read anew when it changes.")
 }
 
 func (t *table) redisOptions(c *Config) {
@@ -46,9 +46,9 @@ func (t *table) ssoOptions(c *Config) {
 	t.group("Single sign-on")
 	t.toggle(&s.Enabled, "sso.enabled", false, "Share one session over the apps of a domain. Switches login on.").ofWonderwall()
 	t.oneOf(&s.Mode, "sso.mode", "The one `server` that logs in, or a `proxy` in front of an app.", "server", "proxy").ofWonderwall()
-	t.text(&s.SessionCookieName, "sso.session-cookie-name", "", "Name of the shared cookie. Required.").ofWonderwall()
-	t.text(&s.Domain, "sso.domain", "", "Domain of the shared cookie. Required as server.").ofWonderwall()
-	t.url(&s.ServerURL, "sso.server-url", "Address of the server. Required as proxy.").ofWonderwall()
-	t.url(&s.ServerDefaultRedirectURL, "sso.server-default-redirect-url", "Where the server sends people who came without a destination. Required as server.").
+	t.text(&s.SessionCookieName, "sso.session-cookie-name", "", "Name of the shared cookie, the same for the server and its proxies; with `cookie.secure` it begins with `__Secure-`. Required.").ofWonderwall()
+	t.text(&s.Domain, "sso.domain", "", "Domain of the shared cookie, which the server and all apps are in, and which redirects stay in. Required as server.").ofWonderwall()
+	t.url(&s.ServerURL, "sso.server-url", "Address of the server, for browsers and for the proxy itself. Required as proxy.").ofWonderwall()
+	t.url(&s.ServerDefaultRedirectURL, "sso.server-default-redirect-url", "Where the server sends people who came without a destination that it accepts. Required as server.").
 		ofWonderwall()
 }

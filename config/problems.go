@@ -29,17 +29,24 @@ func (e *ProblemsError) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// report gathers problems and warnings.
+// report gathers problems and warnings, each once. It looks them up: a list of a hundred kilobytes can hold ten thousand mistakes, and the
+// injector reads what strangers write.
 type report struct {
 	problems []Problem
 	warnings []string
+	said     map[Problem]bool
+	troubled map[string]bool // those with a problem
 }
 
 func (r *report) problem(option, format string, args ...any) {
 	p := Problem{Option: option, Text: fmt.Sprintf(format, args...)}
-	if !slices.Contains(r.problems, p) {
-		r.problems = append(r.problems, p)
+	if r.said[p] {
+		return
 	}
+	if r.said == nil {
+		r.said, r.troubled = map[Problem]bool{}, map[string]bool{}
+	}
+	r.problems, r.said[p], r.troubled[option] = append(r.problems, p), true, true
 }
 
 // missing is a problem unless the option has one already: what could not be read is not also reported as absent.
@@ -50,9 +57,7 @@ func (r *report) missing(option, format string, args ...any) {
 }
 
 // refused says whether an option has a problem already.
-func (r *report) refused(option string) bool {
-	return slices.ContainsFunc(r.problems, func(p Problem) bool { return p.Option == option })
-}
+func (r *report) refused(option string) bool { return r.troubled[option] }
 
 func (r *report) warn(option, format string, args ...any) {
 	line := Problem{Option: option, Text: fmt.Sprintf(format, args...)}.String()

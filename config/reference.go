@@ -71,7 +71,7 @@ func (t *table) platformReference(b *strings.Builder) {
 			}
 		}
 	}
-	note("OTEL_*", "Telemetry, as its specification says; `OTEL_EXPORTER_OTLP_ENDPOINT` switches `otel.enabled` on.")
+	note("OTEL_*", "[Telemetry](../cmd/postern/README.md#traces-and-pushed-metrics), as its specification says; `OTEL_EXPORTER_OTLP_ENDPOINT` switches `otel.enabled` on.")
 	for _, v := range order {
 		fmt.Fprintf(b, "| `%s` | %s |\n", v, cell(strings.Join(fills[v], " ")))
 	}

@@ -53,15 +53,10 @@ func hideUserinfo(text string) string {
 	return redacted + text[at:]
 }
 
-// openTelemetry shows the OTEL_* variables, which the telemetry libraries read by themselves. Only those that are known to be harmless
+// openTelemetry shows the OTEL_* variables. Only those that are known to be harmless
 // are shown (S-54).
 func openTelemetry(env environment) []Value {
-	harmless := map[string]bool{
-		"OTEL_SERVICE_NAME": true, "OTEL_RESOURCE_ATTRIBUTES": true, "OTEL_SDK_DISABLED": true,
-		"OTEL_EXPORTER_OTLP_ENDPOINT": true, "OTEL_EXPORTER_OTLP_PROTOCOL": true, "OTEL_EXPORTER_OTLP_INSECURE": true,
-		"OTEL_TRACES_EXPORTER": true, "OTEL_METRICS_EXPORTER": true, "OTEL_TRACES_SAMPLER": true, "OTEL_TRACES_SAMPLER_ARG": true,
-		"OTEL_PROPAGATORS": true,
-	}
+	harmless := harmlessTelemetry()
 	var out []Value
 	for _, name := range env.names() {
 		if !strings.HasPrefix(name, "OTEL_") {
@@ -72,6 +67,22 @@ func openTelemetry(env environment) []Value {
 			value = hideUserinfo(oneLine(env[name]))
 		}
 		out = append(out, Value{Name: name, Value: value, Source: "environment variable " + name})
+	}
+	return out
+}
+
+// harmlessTelemetry are the OTEL_* variables that can hold no secret.
+func harmlessTelemetry() map[string]bool {
+	out := map[string]bool{
+		"OTEL_SERVICE_NAME": true, "OTEL_RESOURCE_ATTRIBUTES": true, "OTEL_SDK_DISABLED": true,
+		"OTEL_TRACES_EXPORTER": true, "OTEL_METRICS_EXPORTER": true, "OTEL_TRACES_SAMPLER": true, "OTEL_TRACES_SAMPLER_ARG": true,
+		"OTEL_PROPAGATORS": true, "OTEL_METRIC_EXPORT_INTERVAL": true,
+		"OTEL_BSP_MAX_QUEUE_SIZE": true, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": true, "OTEL_BSP_SCHEDULE_DELAY": true,
+	}
+	for _, signal := range []string{"", "TRACES_", "METRICS_"} {
+		for _, name := range []string{"ENDPOINT", "PROTOCOL", "INSECURE", "COMPRESSION", "TIMEOUT", "CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY"} {
+			out[otlpPrefix+signal+name] = true // of keys and certificates they are paths
+		}
 	}
 	return out
 }

@@ -219,14 +219,6 @@ func TestS39EncryptionKey(t *testing.T) {
 	}
 }
 
-func TestS42ProfilesAreNotServedWithoutAdminListener(t *testing.T) {
-	t.Parallel()
-	got := withLogin().with("WONDERWALL_PPROF_ENABLED=true").load(t).Warnings
-	if len(got) != 1 || !strings.HasPrefix(got[0], "pprof-enabled: ") {
-		t.Errorf("warnings %q", got)
-	}
-}
-
 func TestS50ProviderURLs(t *testing.T) {
 	t.Parallel()
 	w := func(url string) world { return withLogin().with("POSTERN_OPENID_WELL_KNOWN_URL=" + url) }

@@ -29,9 +29,9 @@ func (b *Broker) ask(ctx context.Context, s *source, use use, q question) (answe
 }
 
 func (b *Broker) attempts(ctx context.Context, s *source, use use, q question) (answer oidc.TokenResponse, err error) {
-	endpoint, op := s.endpoint, "get token"
+	endpoint, op := s.endpoint, oidc.OpGetToken
 	if use == onBehalf {
-		op = "exchange token"
+		op = oidc.OpExchange
 	}
 	if q.credential != nil {
 		endpoint = endpoint.With(q.credential)

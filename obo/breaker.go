@@ -41,6 +41,16 @@ func (s *source) enter() (probe bool, err error) {
 	return true, nil
 }
 
+// state is 1 while single calls may try, for the metrics. It stays so until one gets through.
+func (b *breaker) state() float64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.trouble >= breakAfter {
+		return 1
+	}
+	return 0
+}
+
 // leave notes what a call says about the provider: whether anybody is there. A status, even of trouble, is an answer; it may be to one
 // request alone, and what somebody sends must not take the provider from everybody else.
 func (s *source) leave(probe bool, err error) {

@@ -12,6 +12,8 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"postern/oidc"
+	"postern/oidc/meter"
+	"postern/oidc/trace"
 )
 
 // Provider is one at which the app is a client.
@@ -52,6 +54,9 @@ const (
 	onBehalf use = 'u' // of a user
 )
 
+// spanNames are those of a purchase.
+var spanNames = [...]string{machine: "machine token", onBehalf: "user token"}
+
 const (
 	callDeadline = 5 * time.Second // of all attempts together
 	patience     = time.Second     // how long somebody waits for a new token who could have the old one
@@ -87,7 +92,7 @@ func NewBroker(providers []Provider, cfg Config, d Deps) (*Broker, error) {
 		}
 		b.sources[p.Name] = s
 	}
-	b.metrics = newMetrics(d.Registerer, b.cache)
+	b.metrics = newMetrics(d.Registerer, b.cache, b.sources)
 	for _, s := range b.sources {
 		s.hits = b.metrics.hitsOf(s)
 	}
@@ -132,6 +137,7 @@ func (b *Broker) get(ctx context.Context, use use, r Request) (Token, error) {
 			b.flights.DoChan(string(k[:]), b.flight(ctx, s, grant, use, r, k))
 		}
 		s.hits[use].Inc()
+		b.metrics.cache.Hit()
 		return kept.token(now), nil
 	default:
 		if known := b.recall(use, r, k, now); known != nil {
@@ -139,6 +145,7 @@ func (b *Broker) get(ctx context.Context, use use, r Request) (Token, error) {
 			return Token{}, known
 		}
 	}
+	b.metrics.cache.Miss()
 	made, err := b.await(ctx, kept, k, b.flight(ctx, s, grant, use, r, k))
 	if _, refused := errors.AsType[*oidc.RefusalError](err); refused && r.SkipCache {
 		b.cache.drop(k) // whoever skips the cache has seen the old token fail, and there is no new one
@@ -186,6 +193,8 @@ func (b *Broker) await(ctx context.Context, kept *entry, k key, fly func() (any,
 		defer timer.Stop()
 		enough = timer.C
 	}
+	began := time.Now()
+	defer func() { meter.Waited(ctx, time.Since(began)) }()
 	for {
 		select {
 		case result := <-landed:
@@ -211,7 +220,7 @@ func (b *Broker) flight(ctx context.Context, s *source, grant grant, use use, r 
 				made, err = Token{}, fmt.Errorf("get token: panic of type %T", panicked)
 			}
 		}()
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callDeadline)
+		ctx, cancel := context.WithTimeout(meter.Apart(ctx), callDeadline)
 		defer cancel()
 		return b.buy(ctx, s, grant, use, r, k)
 	}
@@ -219,7 +228,13 @@ func (b *Broker) flight(ctx context.Context, s *source, grant grant, use use, r 
 
 // buy asks the provider, and keeps what it says.
 func (b *Broker) buy(ctx context.Context, s *source, grant grant, use use, r Request, k key) (Token, error) {
+	ctx, span := trace.Start(ctx, spanNames[use], trace.Internal)
+	if span != nil {
+		span.SetText("texas.identity_provider", s.name)
+		span.SetText("texas.target", oidc.CleanText(r.Target))
+	}
 	answer, err := b.ask(ctx, s, use, grant(r))
+	span.End(err)
 	if refusal, ok := errors.AsType[*oidc.RefusalError](err); ok {
 		b.refusals.remember(k, refusal)
 		if end := oidc.UnverifiedExpiry(r.UserToken); r.User != "" && end.After(b.deps.Now()) { // else it may be about the token alone

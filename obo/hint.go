@@ -59,7 +59,7 @@ func numberAfter(words, mark string) string {
 }
 
 const (
-	hintAccess = "Check that the target reads api://<cluster>.<namespace>.<app>/.default, and that spec.accessPolicy.inbound of the app that is called lists this app."
+	hintAccess = "Check that the target reads <cluster>:<namespace>:<app> or api://<cluster>.<namespace>.<app>/.default, and that spec.accessPolicy.inbound of the app that is called lists this app."
 	hintUser   = "Check that the app named in the message gives its users access (spec.azure.application.allowAllUsers, or claims.groups), and that this user is a direct member of one of its groups."
 	hintTenant = "Check that the user has signed in with an account of the tenant that the app belongs to (spec.azure.application.tenant)."
 	hintMFA    = "Send the user to log in again with the given claims, since Entra ID asks for more than this login has shown; asking again with the same token will not help."
@@ -99,6 +99,10 @@ func entraHint(code string) string {
 		return hintKey
 	case "700023":
 		return "Check that the issuer of Entra ID is configured as its metadata give it: the client's assertion was made out to another audience."
+	case "700024":
+		return "Check the clock of this machine: Entra ID does not accept the times in this client's assertion."
+	case "90002":
+		return "Check the tenant in the address of Entra ID's metadata: it does not know it."
 	case "70021", "700211", "700212", "700213":
 		return hintTrust
 	case "50196":

@@ -13,13 +13,13 @@ func TestHints(t *testing.T) {
 	t.Parallel()
 	entra := map[string]string{
 		"50013": "answer 401", "500131": "answer 401", "500133": "answer 401", "50027": "well-formed",
-		"501051": "api://<cluster>.<namespace>.<app>/.default", "65001": "spec.accessPolicy.inbound", "50105": "direct member", "50020": "tenant", "16003": "tenant", "90072": "tenant",
+		"501051": "<cluster>:<namespace>:<app> or api://<cluster>.<namespace>.<app>/.default", "65001": "spec.accessPolicy.inbound", "50105": "direct member", "50020": "tenant", "16003": "tenant", "90072": "tenant",
 		"500011": "target", "650057": "target", "70011": "target",
 		"50076": "claims", "50079": "claims", "50074": "claims", "50078": "claims", "50072": "claims", "53000": "claims", "53001": "claims", "53002": "claims", "53003": "claims",
 		"50158": "claims", "700020": "claims",
 		"50173": "log in again", "700082": "log in again", "700084": "log in again", "70008": "log in again", "70043": "log in again", "50089": "log in again", "54005": "log in again",
 		"501481": "Start the login anew", "700016": "client id", "7000112": "disabled",
-		"7000215": "credential", "7000222": "credential", "700027": "credential", "50012": "credential", "700023": "issuer",
+		"7000215": "credential", "7000222": "credential", "700027": "credential", "50012": "credential", "700023": "issuer", "700024": "clock", "90002": "tenant",
 		"70021": "federated", "700211": "federated", "700212": "federated", "700213": "federated", "50196": "loop",
 		"90033": "Wait", "90006": "Wait", "90024": "Wait", "50033": "Wait", "90055": "Wait",
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"postern/oidc"
+	"postern/oidc/meter"
 )
 
 // Outcomes of a request for a token.
@@ -17,18 +18,29 @@ const (
 	outcomeGone    = "gone"    // whoever asked has left
 )
 
-type metrics struct{ requests *prometheus.CounterVec }
+type metrics struct {
+	requests *prometheus.CounterVec
+	cache    *meter.Cache
+}
 
-func newMetrics(to prometheus.Registerer, c *cache) *metrics {
-	m := &metrics{prometheus.NewCounterVec(prometheus.CounterOpts{
+func newMetrics(to prometheus.Registerer, c *cache, sources map[string]*source) *metrics {
+	m := &metrics{requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "postern_tokens_total", Help: "Requests for tokens for the next hop: by provider, grant (machine, exchange) and outcome.",
 	}, []string{"provider", "grant", "outcome"})}
+	m.cache = meter.NewCache(to, meter.NextHopTokens, func() int { return int(c.size()) }, c.entries.EstimatedSize) // #nosec G115 -- at most the bound
 	if to == nil {
 		return m
 	}
-	to.MustRegister(m.requests, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "postern_token_cache_bytes", Help: "Estimated size of the tokens that are kept for the next hop.",
-	}, func() float64 { return float64(c.size()) }))
+	to.MustRegister(m.requests)
+	for _, s := range sources {
+		if s.endpoint == nil {
+			continue
+		}
+		to.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "postern_provider_breaker_open", ConstLabels: prometheus.Labels{"provider": s.name},
+			Help: "1 while the provider is taken for out of reach: requests for tokens fail at once, but for one at a time that tries.",
+		}, s.breaker.state))
+	}
 	return m
 }
 

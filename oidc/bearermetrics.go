@@ -4,6 +4,8 @@ import (
 	"errors"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"postern/oidc/meter"
 )
 
 // tokenResult is how the verification of a bearer token ended.
@@ -34,25 +36,11 @@ func (c *tokenCounts) addOutcome(err error) {
 // tokenCounter is shared by all verifiers of one registerer.
 type tokenCounter struct{ vec *prometheus.CounterVec }
 
-func newTokenCounter(r prometheus.Registerer, cache *verifiedCache) tokenCounter {
-	c := tokenCounter{prometheus.NewCounterVec(prometheus.CounterOpts{
+func newTokenCounter(r prometheus.Registerer) tokenCounter {
+	return tokenCounter{meter.Share(r, prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "postern_tokens_verified_total",
 		Help: "Bearer tokens, by provider and how their verification ended: hit (remembered), ok, invalid, trouble.",
-	}, []string{"provider", "result"})}
-	if r == nil {
-		return c
-	}
-	if err := r.Register(c.vec); err != nil {
-		if known := (prometheus.AlreadyRegisteredError{}); errors.As(err, &known) {
-			if vec, ok := known.ExistingCollector.(*prometheus.CounterVec); ok {
-				c.vec = vec
-			}
-		}
-	}
-	_ = r.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{ // a second verifier shows the first one's
-		Name: "postern_verified_tokens_bytes", Help: "Memory of remembered bearer tokens, estimated.",
-	}, func() float64 { return float64(cache.size()) }))
-	return c
+	}, []string{"provider", "result"}))}
 }
 
 // of looks the counters up once, so that a request does not have to.

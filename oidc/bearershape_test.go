@@ -20,9 +20,15 @@ func refuseAll(t *testing.T, i *issuance, tokens map[string]string, reason strin
 	t.Helper()
 	fetched := i.count("/jwks")
 	for name, token := range tokens {
-		begun := time.Now()
-		id, err := i.verifier.Verify(t.Context(), token)
-		if took := time.Since(begun); took > time.Second {
+		var id *Identity
+		var err error
+		took := time.Hour
+		for tries := 0; took > time.Second && tries < 3; tries++ { // a machine can stand still for a second, but not each time
+			begun := time.Now()
+			id, err = i.verifier.Verify(t.Context(), token)
+			took = time.Since(begun)
+		}
+		if took > time.Second {
 			t.Errorf("%s: took %v", name, took)
 		}
 		e := (*InvalidTokenError)(nil)

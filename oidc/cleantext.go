@@ -34,7 +34,7 @@ func isTokenText(token string) bool {
 func secretsOf(form url.Values, auth Authenticator) []string {
 	var secrets []string
 	for _, name := range []string{
-		"code", "code_verifier", "refresh_token", "client_secret", "client_assertion", "assertion", "subject_token", "state", "nonce", "id_token_hint",
+		"code", "code_verifier", "refresh_token", "client_secret", "client_assertion", "assertion", "subject_token", "token", "state", "nonce", "id_token_hint",
 	} {
 		secrets = append(secrets, form[name]...)
 	}
@@ -56,12 +56,12 @@ func redact(text string, secrets []string) string {
 	return text
 }
 
-// CleanText makes a foreign text fit for a log line of another room: short, printable, and without personal numbers (S-37).
+// CleanText makes a foreign text fit for a log line of another room: short, printable, and without tokens and personal numbers (S-37).
 func CleanText(text string) string { return cleanText(text) }
 
-// cleanText makes a foreign text fit for a log: short, printable ASCII, without the secrets and without personal numbers (S-37).
+// cleanText makes a foreign text fit for a log: short, printable ASCII, without the secrets, without tokens and without personal numbers (S-37).
 func cleanText(text string, secrets ...string) string {
-	text = redact(text, secrets)
+	text = HideTokens(redact(text, secrets))
 	out := make([]byte, 0, min(len(text), maxDescription))
 	digits := 0
 	for i := 0; i < len(text) && len(out) < maxDescription; i++ {

@@ -3,7 +3,6 @@ package oidc
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"postern/config"
@@ -34,15 +33,11 @@ func NewClient(cfg config.OpenID, p *Provider, d Deps) (*Client, error) {
 	}
 	c := &Client{
 		cfg: cfg, preset: kind, provider: p, deps: d.withDefaults(),
-		acr: translateACR(first(cfg.ACRValues, kind.acr)), locales: first(cfg.UILocales, kind.locale),
+		acr: RequiredACR(cfg), locales: first(cfg.UILocales, kind.locale),
 	}
 	c.credential = newRotating(auth)
 	c.endpoint = NewTokenEndpoint(p, c.credential, d)
-	for _, scope := range slices.Concat(kind.scopes, cfg.Scopes) {
-		if !slices.Contains(c.scopes, scope) {
-			c.scopes = append(c.scopes, scope)
-		}
-	}
+	c.scopes = LoginScopes(cfg)
 	return c, nil
 }
 
@@ -57,6 +52,12 @@ func (c *Client) TokenEndpoint(d Deps) *TokenEndpoint {
 // RequiredACR is the level that every session of this client must have: the configured or preset one, possibly several words of which
 // one suffices; empty if there is none. See [ACRSatisfies].
 func (c *Client) RequiredACR() string { return c.acr }
+
+// RequiredACR is the same for whoever has no client of its own: an SSO proxy.
+func RequiredACR(cfg config.OpenID) string {
+	kind, _ := presetFor(cfg) // of an unknown provider nothing is preset, and NewClient reports it
+	return translateACR(first(cfg.ACRValues, kind.acr))
+}
 
 // ACRSatisfies says whether got meets one of the space-separated values of want. Levels of ID-porten are ordered, and may be called by
 // their old names; other values must be equal. An empty want is always met.

@@ -52,6 +52,14 @@ func (id *Identity) TokenID() string { return id.tokenID }
 // Expiry is when a bearer token ends; zero for a session.
 func (id *Identity) Expiry() time.Time { return id.expiry }
 
+// AcceptedUntil is when a bearer token is not accepted any more: its end, and what other people's clocks may differ. Zero for a session.
+func (id *Identity) AcceptedUntil() time.Time {
+	if id.expiry.IsZero() {
+		return time.Time{}
+	}
+	return id.expiry.Add(bearerLeeway * time.Second)
+}
+
 // Provider is "entra_id", "tokenx", "maskinporten", "idporten", "openid" or the configured issuer's name.
 func (id *Identity) Provider() string { return id.caller.Provider }
 

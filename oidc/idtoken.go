@@ -85,7 +85,7 @@ func (c *Client) verifySigned(ctx context.Context, jwt compactJWT, issuer string
 			return nil, verification{}, invalid("its signature does not verify")
 		}
 		// This token came from the provider itself: perhaps it has a new key under an old id, as test providers do.
-		if err := c.provider.lookFor(ctx, "signed by "+jwt.kid); err != nil {
+		if err := c.provider.lookFor(ctx, &c.provider.seek, "signed by "+jwt.kid); err != nil {
 			return nil, verification{}, err
 		}
 	}

@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/prometheus/client_golang/prometheus"
+	"postern/oidc/meter"
 )
 
 // Introspected is one provider whose tokens the app may have looked into.
@@ -33,6 +33,7 @@ func (i Introspection) Active() bool { return i.Reason == "" }
 type Introspector struct {
 	providers map[string]*introspected
 	cache     *verifiedCache
+	asked     *meter.Cache
 	deps      Deps
 }
 
@@ -62,11 +63,7 @@ func NewIntrospector(list []Introspected, cacheBytes int64, d Deps) (*Introspect
 		}
 		i.providers[one.Name] = newIntrospected(one, i.cache)
 	}
-	if d.Registerer != nil {
-		_ = d.Registerer.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{ // a second one shows the first one's
-			Name: "postern_introspected_tokens_bytes", Help: "Memory of remembered introspections, estimated.",
-		}, func() float64 { return float64(i.cache.size()) }))
-	}
+	i.asked = i.cache.metrics(d.Registerer, meter.Introspections)
 	return i, errors.Join(problems...)
 }
 
@@ -132,16 +129,18 @@ func (i *Introspector) Introspect(ctx context.Context, provider, raw string) (In
 	case i.deps.Revocations.Has(raw): // S-09
 		return inactive(&flaw{"revoked", "invalid token: its session has been ended by a logout"}), nil
 	}
-	key := p.cache.keyOf(raw)
-	if kept := p.cache.get(key); kept != nil {
-		switch good, err := kept.stillGood(i.deps.Now()); {
+	key, now := p.cache.keyOf(raw), i.deps.Now()
+	if kept := p.cache.get(key, now); kept != nil {
+		switch good, err := kept.stillGood(now); {
 		case err != nil:
 			return Introspection{}, err
 		case good:
+			i.asked.Hit()
 			return Introspection{JSON: kept.answer}, nil
 		}
 		p.cache.drop(key) // and look again: it may have become trouble, or there is a better text
 	}
+	i.asked.Miss()
 	made, err := p.look(ctx, raw, i.deps.Now)
 	if found, ok := errors.AsType[*flaw](err); ok {
 		return inactive(found), nil

@@ -85,9 +85,11 @@ func TestIntrospectionTexts(t *testing.T) {
 		badParts = "invalid token header: InvalidToken"
 		base     = "Base64 error: "
 	)
-	now := time.Now().Unix()
 	claims := func(change map[string]any) func(*issuance) string {
 		return func(i *issuance) string { return i.mint(change) }
+	}
+	at := func(claim string, after time.Duration) func(*issuance) string {
+		return func(i *issuance) string { return i.mint(map[string]any{claim: unix(after)}) }
 	}
 	header := func(header string) func(*issuance) string {
 		return func(i *issuance) string { return i.signed(header, nil) }
@@ -150,43 +152,47 @@ func TestIntrospectionTexts(t *testing.T) {
 		"6 aud null":                    {claims(map[string]any{"aud": json.RawMessage("null")}), "invalid token: Missing required claim: aud"},
 		"6 aud a number":                {claims(map[string]any{"aud": 1}), "invalid token: Missing required claim: aud"},
 		"7 nbf a text":                  {claims(map[string]any{"nbf": "soon"}), "invalid token: Invalid format for claim: nbf"},
-		"8 expired by 120 s":            {claims(map[string]any{"exp": now - 120}), "invalid token: ExpiredSignature"},
-		"8 expired by less than 60 s":   {claims(map[string]any{"exp": now - 50}), ""},
-		"8 before issuer and audience":  {claims(map[string]any{"exp": now - 120, "iss": "x", "aud": "x"}), "invalid token: ExpiredSignature"},
-		"9 nbf in 120 s":                {claims(map[string]any{"nbf": now + 120}), "invalid token: ImmatureSignature"},
-		"9 nbf in less than 60 s":       {claims(map[string]any{"nbf": now + 50}), ""},
-		"10 iss another":                {claims(map[string]any{"iss": "https://other.example"}), "invalid token: InvalidIssuer"},
-		"10 iss with a slash":           {claims(map[string]any{"iss": testIssuer + "/"}), "invalid token: InvalidIssuer"},
-		"10 iss a list with it":         {claims(map[string]any{"iss": []string{"x", testIssuer}}), ""},
-		"10 iss a list without it":      {claims(map[string]any{"iss": []string{"x"}}), "invalid token: InvalidIssuer"},
-		"11 aud another":                {claims(map[string]any{"aud": "x"}), "invalid token: InvalidAudience"},
-		"11 aud an empty list":          {claims(map[string]any{"aud": []string{}}), "invalid token: InvalidAudience"},
-		"11 aud a list with it":         {claims(map[string]any{"aud": []string{"x", "aud-1"}}), ""},
-		"11 aud a list without it":      {claims(map[string]any{"aud": []string{"x", "y"}}), "invalid token: InvalidAudience"},
-		"12 no iat":                     {claims(map[string]any{"iat": nil}), "invalid token: Missing required claim: iat"},
-		"12 iat a text":                 {claims(map[string]any{"iat": "1"}), "invalid token: Missing required claim: iat"},
-		"12 iat negative":               {claims(map[string]any{"iat": -1}), "invalid token: Missing required claim: iat"},
-		"12 iat a fraction":             {claims(map[string]any{"iat": 1.5}), "invalid token: Missing required claim: iat"},
-		"12 iat in 120 s":               {claims(map[string]any{"iat": now + 120}), "invalid token: ImmatureSignature"},
-		"12 iat in less than 60 s":      {claims(map[string]any{"iat": now + 50}), ""},
-		"typ at+jwt":                    {header(`{"alg":"RS256","kid":"k1","typ":"at+jwt"}`), ""},
-		"larger than 16 KiB":            {func(i *issuance) string { return i.mint(map[string]any{"x": strings.Repeat("x", maxBearer)}) }, "invalid token: it is larger than 16 KiB"},
+		"8 expired by 120 s":            {at("exp", -120*time.Second), "invalid token: ExpiredSignature"},
+		"8 expired by less than 60 s":   {at("exp", -50*time.Second), ""},
+		"8 before issuer and audience": {func(i *issuance) string {
+			return i.mint(map[string]any{"exp": unix(-2 * time.Minute), "iss": "x", "aud": "x"})
+		}, "invalid token: ExpiredSignature"},
+		"9 nbf in 120 s":           {at("nbf", 120*time.Second), "invalid token: ImmatureSignature"},
+		"9 nbf in less than 60 s":  {at("nbf", 50*time.Second), ""},
+		"10 iss another":           {claims(map[string]any{"iss": "https://other.example"}), "invalid token: InvalidIssuer"},
+		"10 iss with a slash":      {claims(map[string]any{"iss": testIssuer + "/"}), "invalid token: InvalidIssuer"},
+		"10 iss a list with it":    {claims(map[string]any{"iss": []string{"x", testIssuer}}), ""},
+		"10 iss a list without it": {claims(map[string]any{"iss": []string{"x"}}), "invalid token: InvalidIssuer"},
+		"11 aud another":           {claims(map[string]any{"aud": "x"}), "invalid token: InvalidAudience"},
+		"11 aud an empty list":     {claims(map[string]any{"aud": []string{}}), "invalid token: InvalidAudience"},
+		"11 aud a list with it":    {claims(map[string]any{"aud": []string{"x", "aud-1"}}), ""},
+		"11 aud a list without it": {claims(map[string]any{"aud": []string{"x", "y"}}), "invalid token: InvalidAudience"},
+		"12 no iat":                {claims(map[string]any{"iat": nil}), "invalid token: Missing required claim: iat"},
+		"12 iat a text":            {claims(map[string]any{"iat": "1"}), "invalid token: Missing required claim: iat"},
+		"12 iat negative":          {claims(map[string]any{"iat": -1}), "invalid token: Missing required claim: iat"},
+		"12 iat a fraction":        {claims(map[string]any{"iat": 1.5}), "invalid token: Missing required claim: iat"},
+		"12 iat in 120 s":          {at("iat", 120*time.Second), "invalid token: ImmatureSignature"},
+		"12 iat in less than 60 s": {at("iat", 50*time.Second), ""},
+		"typ at+jwt":               {header(`{"alg":"RS256","kid":"k1","typ":"at+jwt"}`), ""},
+		"larger than 16 KiB":       {func(i *issuance) string { return i.mint(map[string]any{"x": strings.Repeat("x", maxBearer)}) }, "invalid token: it is larger than 16 KiB"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			i := newIssuance(t, IDPorten)
-			got, said := i.look(i.introspector(), tc.token(i))
-			if tc.want == "" {
-				if !got.Active() || said["active"] != true {
-					t.Errorf("%s", got.JSON)
+			synctest.Test(t, func(t *testing.T) { // no time passes between the minting and the look
+				i := newIssuance(t, IDPorten)
+				got, said := i.look(i.introspector(), tc.token(i))
+				if tc.want == "" {
+					if !got.Active() || said["active"] != true {
+						t.Errorf("%s", got.JSON)
+					}
+					return
 				}
-				return
-			}
-			text, _ := said["error"].(string)
-			exact := !strings.HasSuffix(tc.want, ": ") && text == tc.want
-			if got.Active() || said["active"] != false || len(said) != 2 || !exact && !(strings.HasSuffix(tc.want, ": ") && strings.HasPrefix(text, tc.want)) {
-				t.Errorf("%s, want %q", got.JSON, tc.want)
-			}
+				text, _ := said["error"].(string)
+				exact := !strings.HasSuffix(tc.want, ": ") && text == tc.want
+				if got.Active() || said["active"] != false || len(said) != 2 || !exact && !(strings.HasSuffix(tc.want, ": ") && strings.HasPrefix(text, tc.want)) {
+					t.Errorf("%s, want %q", got.JSON, tc.want)
+				}
+			})
 		})
 	}
 }
@@ -295,7 +301,7 @@ func TestS09IntrospectionRefusesTokensOfEndedSessions(t *testing.T) {
 	if got, _ := i.look(in, token); !got.Active() {
 		t.Fatalf("%s", got.JSON)
 	}
-	i.verifier.deps.Revocations.Add(NewToken(token), time.Now().Add(time.Minute))
+	i.verifier.deps.Revocations.AddHash(TokenHash(NewToken(token)), time.Now().Add(time.Minute))
 	if got, said := i.look(in, token); got.Active() || got.Reason != "revoked" || len(said) != 2 {
 		t.Errorf("%s", got.JSON)
 	}

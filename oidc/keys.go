@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"postern/oidc/meter"
 )
 
 const (
@@ -49,7 +51,7 @@ func (s *keySet) holds(key *verificationKey) bool {
 
 func (p *Provider) fetchKeys(ctx context.Context, md *Metadata) (*keySet, error) {
 	asOf := p.deps.Now()
-	body, err := p.fetch(ctx, "fetch keys", md.JWKSURI)
+	body, err := p.fetch(ctx, opFetchKeys, md.JWKSURI)
 	if err != nil {
 		return nil, &fault{reasonKeysUnreach, err}
 	}
@@ -68,6 +70,11 @@ func (p *Provider) fetchKeys(ctx context.Context, md *Metadata) (*keySet, error)
 // keysFor returns the keys that may have signed a token. An unknown key id may cost one fetch (S-34). Missing keys are a *TroubleError,
 // a key id that the provider does not know an *InvalidTokenError.
 func (p *Provider) keysFor(ctx context.Context, kid, alg string) ([]*verificationKey, error) {
+	return p.keysOrFetch(ctx, &p.seek, kid, alg)
+}
+
+// keysOrFetch is keysFor with the fetches that one kind of token may cause.
+func (p *Provider) keysOrFetch(ctx context.Context, budget *seeker, kid, alg string) ([]*verificationKey, error) {
 	found, err := p.keysAtHand(ctx, kid, alg)
 	if err != nil || len(found) > 0 {
 		return found, err
@@ -75,7 +82,7 @@ func (p *Provider) keysFor(ctx context.Context, kid, alg string) ([]*verificatio
 	if kid == "" {
 		return nil, invalid("it names no key, and the provider does not have exactly one for its algorithm")
 	}
-	if err := p.lookFor(ctx, kid); err != nil {
+	if err := p.lookFor(ctx, budget, kid); err != nil {
 		return nil, err
 	}
 	if found, err = p.keysAtHand(ctx, kid, alg); err == nil && len(found) == 0 {
@@ -113,7 +120,7 @@ func (s *keySet) unusable(now time.Time) string {
 	return ""
 }
 
-// seeker holds back the fetches that tokens can cause.
+// seeker holds back the fetches that tokens of one kind can cause.
 type seeker struct {
 	mu     sync.Mutex // never held during a fetch
 	next   time.Time
@@ -148,11 +155,10 @@ func (s *seeker) remember(kid string) {
 // lookFor fetches the keys for a key id that is not among them, or joins the fetch under way. After it returns nil the keys in force
 // are as new as the rate allows: what is still missing does not exist. While the next fetch is held back, an id that was not yet looked
 // for is trouble of ours (503), one that was looked for in vain is not (401).
-func (p *Provider) lookFor(ctx context.Context, kid string) error {
+func (p *Provider) lookFor(ctx context.Context, s *seeker, kid string) error {
 	trouble := func(after time.Duration, err error) error {
 		return &TroubleError{Provider: p.cfg.Name, Op: "look for key", RetryAfter: after, Err: err}
 	}
-	s := &p.seek
 	s.mu.Lock()
 	under := s.flight
 	if under == nil {
@@ -167,10 +173,12 @@ func (p *Provider) lookFor(ctx context.Context, kid string) error {
 		under = &flight{done: make(chan struct{})}
 		s.flight, s.next = under, p.deps.Now().Add(seekEvery)
 		// The fetch serves everybody who waits: it must not end with the request that happened to come first.
-		go p.fly(context.WithoutCancel(ctx), under)
+		go p.fly(meter.Apart(ctx), s, under)
 	}
 	s.mu.Unlock()
 
+	began := time.Now()
+	defer func() { meter.Waited(ctx, time.Since(began)) }()
 	select {
 	case <-under.done:
 	case <-ctx.Done():
@@ -185,12 +193,12 @@ func (p *Provider) lookFor(ctx context.Context, kid string) error {
 	return nil
 }
 
-func (p *Provider) fly(ctx context.Context, f *flight) {
+func (p *Provider) fly(ctx context.Context, s *seeker, f *flight) {
 	keys, err := p.fetchKeys(ctx, p.state.Load().metadata)
 	p.install(nil, keys)
 	f.err = err
-	p.seek.mu.Lock()
-	p.seek.flight = nil
-	p.seek.mu.Unlock()
+	s.mu.Lock()
+	s.flight = nil
+	s.mu.Unlock()
 	close(f.done)
 }

@@ -27,6 +27,13 @@ type Metadata struct {
 	UILocalesSupported                 []string `json:"ui_locales_supported"`
 	IDTokenSigningAlgValuesSupported   []string `json:"id_token_signing_alg_values_supported"`
 	TokenEndpointAuthMethodsSupported  []string `json:"token_endpoint_auth_methods_supported"`
+	RevocationAuthMethodsSupported     []string `json:"revocation_endpoint_auth_methods_supported"`
+	TokenEndpointAuthAlgSupported      []string `json:"token_endpoint_auth_signing_alg_values_supported"`
+	CodeChallengeMethodsSupported      []string `json:"code_challenge_methods_supported"`
+	ResponseTypesSupported             []string `json:"response_types_supported"`
+	ResponseModesSupported             []string `json:"response_modes_supported"`
+	GrantTypesSupported                []string `json:"grant_types_supported"`
+	ScopesSupported                    []string `json:"scopes_supported"`
 	AuthorizationResponseIss           bool     `json:"authorization_response_iss_parameter_supported"`
 	FrontchannelLogoutSupported        bool     `json:"frontchannel_logout_supported"`
 	FrontchannelLogoutSessionSupported bool     `json:"frontchannel_logout_session_supported"`

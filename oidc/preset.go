@@ -2,6 +2,7 @@ package oidc
 
 import (
 	"fmt"
+	"slices"
 
 	"postern/config"
 )
@@ -38,4 +39,16 @@ func presetFor(cfg config.OpenID) (preset, error) {
 		return preset{name: IDPorten, scopes: []string{"openid"}, acr: "idporten-loa-high", locale: "nb"}, nil
 	}
 	return preset{}, fmt.Errorf("provider %q is not one of openid, azure, idporten", cfg.Provider)
+}
+
+// LoginScopes are the scopes that a login asks for: those of the kind of provider, then the configured ones.
+func LoginScopes(cfg config.OpenID) []string {
+	kind, _ := presetFor(cfg) // of an unknown provider nothing is preset, and NewClient reports it
+	var scopes []string
+	for _, scope := range slices.Concat(kind.scopes, cfg.Scopes) {
+		if !slices.Contains(scopes, scope) {
+			scopes = append(scopes, scope)
+		}
+	}
+	return scopes
 }

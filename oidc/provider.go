@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"postern/oidc/meter"
 )
 
 const (
@@ -81,8 +83,9 @@ type Provider struct {
 	write  sync.Mutex               // orders the writers of state
 	ready  chan struct{}            // closed with the first state
 	failed chan struct{}            // closed when the first fetches did not succeed in firstWait: requests no longer wait
-	seek   seeker
-	room   chan struct{} // one slot for each call in flight
+	seek   seeker                   // for tokens of callers, and of logins
+	logout seeker                   // for logout tokens, which are everybody's to send: they delay nobody else (S-33)
+	room   chan struct{}            // one slot for each call in flight
 }
 
 // snapshot is replaced as a whole, never changed.
@@ -189,7 +192,9 @@ func (p *Provider) fetchMetadata(ctx context.Context) (*Metadata, error) {
 // fetch GETs a public document.
 func (p *Provider) fetch(ctx context.Context, op, address string) (body []byte, err error) {
 	began := p.deps.Now()
-	defer func() { p.metrics.call(op, p.deps.Now().Sub(began), err) }()
+	defer func() { p.metrics.call(op, began, p.deps.Now(), err) }()
+	ctx, span := p.span(ctx, op)
+	defer func() { span.End(err) }()
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
@@ -197,10 +202,13 @@ func (p *Provider) fetch(ctx context.Context, op, address string) (body []byte, 
 		return nil, fmt.Errorf("%s: %w", op, err)
 	}
 	req.Header.Set("Accept", "application/json")
+	span.Inject(req.Header)
 	resp, err := p.deps.HTTP.Do(req)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", op, err)
 	}
+	span.SetNumber("http.response.status_code", int64(resp.StatusCode))
+	p.metrics.clock(resp.Header, began, p.deps.Now())
 	if body, err = readBody(resp); err != nil {
 		return nil, fmt.Errorf("%s: read answer: %w", op, err)
 	}
@@ -235,6 +243,7 @@ func (p *Provider) install(md *Metadata, keys *keySet) {
 		}
 		if next.keys != current.keys {
 			p.seek.withdrawn(current.keys, next.keys)
+			p.logout.withdrawn(current.keys, next.keys)
 		}
 	} else if keys == nil || len(keys.keys) == 0 {
 		return
@@ -270,6 +279,8 @@ func (p *Provider) current(ctx context.Context, op string) (*snapshot, error) {
 	}
 	timer := time.NewTimer(firstWait)
 	defer timer.Stop()
+	began := time.Now()
+	defer func() { meter.Waited(ctx, time.Since(began)) }()
 	var cause error
 	select {
 	case <-p.ready:

@@ -94,12 +94,8 @@ func (c *Client) checkResponseIssuer(md *Metadata, iss string) error {
 		}
 		return nil
 	}
-	if md.multiTenant() {
-		if c.provider.tenantOf(md, iss) != "" {
-			return nil
-		}
-	} else if subtle.ConstantTimeCompare([]byte(iss), []byte(md.Issuer)) == 1 {
-		return nil
+	if !c.provider.isIssuer(md, iss) {
+		return invalid("the response is from another issuer")
 	}
-	return invalid("the response is from another issuer")
+	return nil
 }

@@ -52,11 +52,12 @@ func (r *Revocations) Has(raw string) bool {
 	return found
 }
 
-// Add ends a token whose own end is expiry.
-func (r *Revocations) Add(token Token, expiry time.Time) {
-	if !token.Empty() {
-		r.add(hashOf(token.Raw()), expiry.Unix()+bearerLeeway, r.now().Unix())
-	}
+// TokenHash is how a token is named where it must not be known: SHA-256 of what its signature is over.
+func TokenHash(token Token) [sha256.Size]byte { return hashOf(token.Raw()) }
+
+// AddHash ends the token of a [TokenHash], whose own end is expiry.
+func (r *Revocations) AddHash(hash [sha256.Size]byte, expiry time.Time) {
+	r.add(hash, expiry.Unix()+bearerLeeway, r.now().Unix())
 }
 
 // add remembers a token until it would not be accepted anyway. Without room the ones that end soonest go first.

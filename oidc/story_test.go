@@ -107,6 +107,8 @@ func TestMetricsOfTwoProvidersShareTheirFamilies(t *testing.T) {
 	want := map[string]int{
 		"postern_provider_call_seconds": 5, // fetches of metadata and keys by two, and one login
 		"postern_provider_ready":        3, "postern_provider_degraded": 3, "postern_provider_keys_age_seconds": 3,
+		"postern_provider_last_success_timestamp_seconds": 3, "postern_provider_clock_skew_seconds": 3,
+		"postern_phase_duration_seconds": 6,
 	}
 	if diff := cmp.Diff(want, got); diff != "" || ready != 2 {
 		t.Errorf("%s, %v ready", diff, ready)

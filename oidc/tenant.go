@@ -28,6 +28,14 @@ func (p *Provider) tenantOf(md *Metadata, iss string) string {
 	return ""
 }
 
+// isIssuer says whether a text that came without a token is the provider's issuer, or that of an allowed tenant where there are many.
+func (p *Provider) isIssuer(md *Metadata, iss string) bool {
+	if md.multiTenant() {
+		return p.tenantOf(md, iss) != ""
+	}
+	return iss != "" && iss == md.Issuer
+}
+
 func (p *Provider) allowsTenant(tenant string) bool {
 	return isGUID(tenant) && slices.ContainsFunc(p.cfg.Tenants, func(t string) bool { return strings.EqualFold(t, tenant) })
 }

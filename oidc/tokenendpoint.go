@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"postern/oidc/meter"
 )
 
 const (
@@ -102,7 +104,13 @@ func (e *TokenEndpoint) post(ctx context.Context, op string, md *Metadata, endpo
 	}
 	defer leave()
 	began := e.deps.Now()
-	defer func() { e.provider.metrics.call(op, e.deps.Now().Sub(began), err) }()
+	defer func() {
+		ended := e.deps.Now()
+		e.provider.metrics.call(op, began, ended, err)
+		meter.Waited(ctx, ended.Sub(began))
+	}()
+	ctx, span := e.provider.span(ctx, op)
+	defer func() { endCall(span, err) }()
 
 	form = maps.Clone(form)
 	header := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "Accept": {"application/json"}}
@@ -114,12 +122,15 @@ func (e *TokenEndpoint) post(ctx context.Context, op string, md *Metadata, endpo
 		return nil, e.trouble(op, err)
 	}
 	req.Header = header
+	span.Inject(header)
 	resp, err := e.deps.HTTP.Do(req)
 	if err != nil {
 		t := e.trouble(op, err)
 		t.again, t.Malformed = unsent(err), errors.Is(err, errBodyTooLarge)
 		return nil, t
 	}
+	span.SetNumber("http.response.status_code", int64(resp.StatusCode))
+	e.provider.metrics.clock(resp.Header, began, e.deps.Now())
 	body, err = readBody(resp)
 	if err != nil {
 		t := e.trouble(op, fmt.Errorf("read answer: %w", err))

@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"github.com/maypok86/otter/v2"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"postern/oidc/meter"
 )
 
 const defaultVerifiedCache = 32 << 20
@@ -22,6 +25,7 @@ type verified struct {
 	until     int64            // seconds since 1970: the end of the token, with leeway
 	weight    uint32
 	seen      atomic.Pointer[snapshot] // keys and metadata in which key and issuer were found last
+	used      atomic.Int64             // second since 1970 in which the cache heard last of it
 }
 
 // stillGood says whether what was verified once still holds: the token lives, and the key that signed it is one of the provider's (a
@@ -86,9 +90,17 @@ func (c *verifiedCache) keyOf(raw string) verifiedKey {
 	return key
 }
 
-func (c *verifiedCache) get(key verifiedKey) *verified {
-	e, _ := c.entries.GetIfPresent(key)
-	return e
+// get tells the cache once a second that an entry is in use, for it to choose well whom to evict: each time would cost as much as to find it.
+func (c *verifiedCache) get(key verifiedKey, now time.Time) *verified {
+	e, there := c.entries.GetEntryQuietly(key)
+	if !there {
+		return nil
+	}
+	if second := now.Unix(); e.Value.used.Load() != second {
+		e.Value.used.Store(second)
+		_, _ = c.entries.GetIfPresent(key)
+	}
+	return e.Value
 }
 
 func (c *verifiedCache) keep(key verifiedKey, e *verified) { c.entries.Set(key, e) }
@@ -97,6 +109,11 @@ func (c *verifiedCache) drop(key verifiedKey) { c.entries.Invalidate(key) }
 
 // size is in the unit of the bound: bytes, estimated.
 func (c *verifiedCache) size() uint64 { return c.entries.WeightedSize() }
+
+// metrics shows the cache under a name.
+func (c *verifiedCache) metrics(to prometheus.Registerer, name string) *meter.Cache {
+	return meter.NewCache(to, name, func() int { return int(c.size()) }, c.entries.EstimatedSize) // #nosec G115 -- at most the bound
+}
 
 // weightOf is what an entry keeps alive, as measured: the claims, the texts of the caller that were taken out of them, the headers that are made of
 // both (see [Identity.Memo]) with the token itself as Authorization, and what the cache needs for an entry.

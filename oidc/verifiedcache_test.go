@@ -33,7 +33,7 @@ func TestRememberedTokenObeysTheClock(t *testing.T) {
 	i := newIssuance(t, "entra user")
 	token := i.mint(nil)
 	id := i.wantRemembered(token)
-	e := i.verifier.cache.get(i.verifier.cache.keyOf(token))
+	e := i.verifier.cache.get(i.verifier.cache.keyOf(token), time.Now())
 	for after, want := range map[time.Duration]bool{0: true, bearerLeeway * time.Second: true, (bearerLeeway + 1) * time.Second: false} {
 		if good, err := e.stillGood(id.Expiry().Add(after)); good != want || err != nil {
 			t.Errorf("%v after its end: %v, %v", after, good, err)

@@ -4,6 +4,9 @@ import (
 	"context"
 	"slices"
 	"strings"
+
+	"postern/oidc/meter"
+	"postern/oidc/trace"
 )
 
 // Acceptance says how tokens of one provider are accepted inbound.
@@ -23,6 +26,7 @@ type Acceptance struct {
 type Verifier struct {
 	accept  []*acceptance
 	cache   *verifiedCache
+	asked   *meter.Cache
 	unknown tokenCounts // tokens of no provider that is accepted
 	deps    Deps
 }
@@ -34,7 +38,8 @@ func NewVerifier(accept []Acceptance, cacheBytes int64, d Deps) (*Verifier, erro
 		return nil, err
 	}
 	v := &Verifier{accept: accepted, cache: newVerifiedCache(fingerprintOf(accept), cacheBytes, d.withDefaults().Now), deps: d.withDefaults()}
-	counter := newTokenCounter(d.Registerer, v.cache)
+	counter := newTokenCounter(d.Registerer)
+	v.asked = v.cache.metrics(d.Registerer, meter.VerifiedTokens)
 	v.unknown = counter.of("unknown")
 	for _, a := range v.accept {
 		a.counts = counter.of(a.Name)
@@ -55,18 +60,21 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (*Identity, error) {
 		v.unknown.add(tokenInvalid)
 		return nil, errRevoked
 	}
-	if kept := v.cache.get(key); kept != nil {
-		good, err := kept.stillGood(v.deps.Now())
+	now := v.deps.Now()
+	if kept := v.cache.get(key, now); kept != nil {
+		good, err := kept.stillGood(now)
 		switch {
 		case err != nil:
 			kept.from.counts.add(tokenTrouble)
 			return nil, err
 		case good:
 			kept.from.counts.add(tokenHit)
+			v.asked.Hit()
 			return kept.identity, nil
 		}
 		v.cache.drop(key) // and look again: if its key was withdrawn, the token may have become trouble or invalid
 	}
+	v.asked.Miss()
 	made, err := v.verify(ctx, raw)
 	if err != nil {
 		return nil, err
@@ -87,8 +95,11 @@ func (v *Verifier) verify(ctx context.Context, raw string) (*verified, error) {
 		v.unknown.add(tokenInvalid)
 		return nil, err
 	}
+	ctx, span := trace.Start(ctx, "validate token", trace.Internal)
+	span.SetText("postern.provider", a.Name)
 	made, err := a.verify(ctx, jwt, v.deps.Now)
 	a.counts.addOutcome(err)
+	endValidation(span, err)
 	return made, err
 }
 

@@ -175,7 +175,8 @@ func TestTokensAreCounted(t *testing.T) {
 	want := map[string]float64{
 		"postern_tokens_verified_total entra_id hit": 1, "postern_tokens_verified_total entra_id ok": 1, "postern_tokens_verified_total entra_id invalid": 1,
 		"postern_tokens_verified_total maskinporten trouble": 1, "postern_tokens_verified_total unknown invalid": 3,
-		"postern_verified_tokens_bytes": float64(v.cache.size()),
+		"postern_cache_requests_total verified_tokens hit": 1, "postern_cache_requests_total verified_tokens miss": 5,
+		"postern_cache_entries verified_tokens": 1, "postern_cache_bytes verified_tokens": float64(v.cache.size()),
 	}
 	if diff := cmp.Diff(want, gathered(t, registry)); diff != "" || v.cache.size() == 0 {
 		t.Error(diff)

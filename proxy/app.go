@@ -5,6 +5,9 @@ import (
 	"time"
 
 	"postern/oidc"
+	"postern/oidc/correlation"
+	"postern/oidc/meter"
+	"postern/oidc/trace"
 	"postern/proxy/forward"
 	"postern/proxy/pages"
 	"postern/proxy/policy"
@@ -13,17 +16,29 @@ import (
 
 // passage is one request for the app on its way: what was found out before and about its caller. It is part of its visit.
 type passage struct {
-	h       *Handler
-	visit   *visit
-	request *http.Request
-	in      *ingress // that the request came in by; nil for another address
-	policy  *policy.Policy
-	path    policy.Path
-	route   policy.Route
-	ignored bool // auto-login leaves the path alone
-	keep    bool // Authorization goes on to the app although nobody was admitted by it
-	who     caller
+	h         *Handler
+	visit     *visit
+	request   *http.Request
+	delivery  delivery
+	in        *ingress // that the request came in by; nil for another address
+	policy    *policy.Policy
+	path      policy.Path
+	route     policy.Route
+	ignored   bool // auto-login leaves the path alone
+	preflight bool // it says nothing of who is calling (S-40)
+	keep      bool // Authorization goes on to the app although nobody was admitted by it
+	who       caller
+	span      *trace.Span // of the app's part
 }
+
+// delivery is who takes a request to the app once it may go on.
+type delivery uint8
+
+const (
+	byUs      delivery = iota
+	byIngress          // forward-auth: an ingress controller asks, and does it itself
+	ofNobody           // forward-auth on the public listener: all that is asked for is whether somebody is signed in
+)
 
 // caller is who a request is from. The zero value is nobody.
 type caller struct {
@@ -34,6 +49,24 @@ type caller struct {
 
 // serveApp decides on a request for the app and forwards it: the path in all its readings, the caller, what the caller may, the headers.
 func (h *Handler) serveApp(v *visit, r *http.Request) error {
+	p := h.enter(v, r, byUs)
+	if err := h.judge(v, r, p); err != nil {
+		return err
+	}
+	return h.forward(v, r, p)
+}
+
+func (h *Handler) enter(v *visit, r *http.Request, d delivery) *passage {
+	p := &v.passage
+	*p = passage{
+		h: h, visit: v, request: r, delivery: d,
+		in: h.ingresses.match(r.Host, h.forwardedHost(r), forward.RawPath(r)), policy: h.policy(), keep: h.bearer == nil,
+	}
+	return p
+}
+
+// judge finds out whether the request may go on to the app, and as whose: its error is the refusal.
+func (h *Handler) judge(v *visit, r *http.Request, p *passage) error {
 	path, err := policy.Read(forward.RawPath(r))
 	if err != nil {
 		return badRequest("ambiguous_path", "The path cannot be read in a bounded number of ways.")
@@ -41,16 +74,10 @@ func (h *Handler) serveApp(v *visit, r *http.Request) error {
 	if h.cfg.Front.PathStrictness == "strict" && path.Ambiguous() {
 		return badRequest("ambiguous_path", "The path can be read in more than one way (option path-strictness).")
 	}
-	if h.cfg.Front.AuthSkipPreflight && isPreflight(r) {
-		h.forwardPreflight(v, r)
+	if p.preflight = h.cfg.Front.AuthSkipPreflight && isPreflight(r); p.preflight {
 		return nil
 	}
-	p := &v.passage
-	*p = passage{
-		h: h, visit: v, request: r,
-		in: h.ingresses.match(r.Host, h.forwardedHost(r), forward.RawPath(r)), policy: h.policy(), path: path, ignored: h.ignored.MatchPath(path),
-		keep: h.bearer == nil,
-	}
+	p.path, p.ignored = path, h.ignored.MatchPath(path)
 	p.route = p.policy.Route(policy.Request{Path: path, Method: r.Method})
 	if err := h.establish(v, r, p); err != nil {
 		if f := classify(err); f.status != http.StatusServiceUnavailable || !h.open(p) {
@@ -63,7 +90,7 @@ func (h *Handler) serveApp(v *visit, r *http.Request) error {
 
 // open says whether nobody would be let through.
 func (h *Handler) open(p *passage) bool {
-	return p.route.Public() || p.ignored && !h.protected
+	return p.delivery != ofNobody && (p.route.Public() || p.ignored && !h.protected)
 }
 
 // establish finds out who is calling: the bearer of a token, else whoever the session cookie speaks for, else nobody (contract 4.1, step 3).
@@ -90,17 +117,13 @@ func (h *Handler) establishSession(r *http.Request, p *passage) error {
 	if !h.loginOn || p.in == nil {
 		return nil
 	}
-	value, err := ownCookie(r, p.in.cookies.session)
-	if err != nil || value == "" {
-		return err
-	}
-	s, err := h.use(r, value)
+	s, err := h.findSession(r, p)
 	switch {
 	case noSession(err):
 		return nil
 	case err != nil:
 		return err
-	case !oidc.ACRSatisfies(h.client.RequiredACR(), s.Identity().ACR()):
+	case !oidc.ACRSatisfies(h.requiredACR, s.Identity().ACR()):
 		return nil // a level below the configured one is a reason to log in, as with wonderwall
 	case h.crossSite.refuses(r):
 		return errCrossSite()
@@ -109,13 +132,35 @@ func (h *Handler) establishSession(r *http.Request, p *passage) error {
 	return nil
 }
 
-// use reads the session. An upgrade neither refreshes it nor keeps it alive (S-30, contract 3.3): where its token has expired, the next plain
-// request renews it, and the person is not nobody meanwhile.
-func (h *Handler) use(r *http.Request, value string) (*session.Session, error) {
-	if !forward.IsUpgrade(r) {
-		return h.sessions.Use(r.Context(), value, true)
+// findSession finds the session of a request's cookies. That of a wonderwall SSO server is asked for where ours is none (S-49).
+func (h *Handler) findSession(r *http.Request, p *passage) (*session.Session, error) {
+	for _, name := range p.in.cookies.sessions() {
+		value, err := ownCookie(r, name)
+		if err != nil {
+			return nil, err
+		}
+		if value == "" {
+			continue
+		}
+		if s, err := h.use(r, p, value); !noSession(err) {
+			return s, err
+		}
 	}
-	s, err := h.sessions.Get(r.Context(), value)
+	return nil, session.ErrNoSession
+}
+
+// use reads the session of a request for the app. An upgrade neither refreshes it nor keeps it alive (S-30, contract 3.3): where its token has
+// expired, the next plain request renews it, and the person is not nobody meanwhile.
+func (h *Handler) use(r *http.Request, p *passage, value string) (*session.Session, error) {
+	switch {
+	case h.server != nil: // as SSO proxy it is only read
+		return h.sessions.Use(p.visit.context(), value, false)
+	case p.delivery != byUs:
+		return h.look(p.visit.context(), value)
+	case !forward.IsUpgrade(r):
+		return h.sessions.Use(p.visit.context(), value, true)
+	}
+	s, err := h.sessions.Get(p.visit.context(), value)
 	switch {
 	case err != nil || s.Tokens().Expiry.After(h.now()):
 		return s, err
@@ -130,20 +175,37 @@ func (h *Handler) use(r *http.Request, value string) (*session.Session, error) {
 
 // forward sends the request to the app. Whatever the client wrote into a header of ours is gone before ours are set.
 func (h *Handler) forward(v *visit, r *http.Request, p *passage) error {
+	if err := h.equip(v, r, p); err != nil {
+		return err
+	}
+	if p.span = v.scope.Span().Child("app", trace.Client); p.span != nil {
+		defer v.endCall(p.span)
+	}
+	v.asked = h.now()
+	h.upstream.Serve(v, r, forward.Outgoing{Errand: p})
+	return nil
+}
+
+// equip gets what the app is given beside the request.
+func (h *Handler) equip(v *visit, r *http.Request, p *passage) error {
 	if err := h.fetch(v, r, p); err != nil {
 		return err
 	}
-	if err := h.attest(v, r, p); err != nil {
-		return err
-	}
-	h.upstream.Serve(v, r, forward.Outgoing{Errand: p})
-	return nil
+	return h.attest(v, r, p)
 }
 
 // Prepare implements [forward.Errand].
 func (p *passage) Prepare(out, in *http.Request) {
 	p.h.cleanHeaders(p.visit, out, in)
+	if p.span != nil {
+		p.span.Inject(out.Header)
+	} else {
+		p.visit.scope.Inject(out.Header)
+	}
 	switch {
+	case p.preflight:
+		delete(out.Header, "Authorization")
+		delete(out.Header, "Cookie")
 	case p.who.identity != nil:
 		p.h.introduce(p.visit, out.Header, in, p)
 	case !p.keep:
@@ -153,6 +215,8 @@ func (p *passage) Prepare(out, in *http.Request) {
 
 // Answered implements [forward.Errand].
 func (p *passage) Answered(res *http.Response) {
+	p.visit.told = true
+	p.h.metrics.phases.Observe(meter.App, p.h.now().Sub(p.visit.asked))
 	if p.who.session != nil {
 		keepPrivate(res.Header)
 		p.h.noteSentBack(p.request, p.in, res)
@@ -162,13 +226,10 @@ func (p *passage) Answered(res *http.Response) {
 // cleanHeaders removes what a client may not say, and what is not the app's business.
 func (h *Handler) cleanHeaders(v *visit, out, in *http.Request) {
 	h.forwarding.apply(out, in)
-	h.managed.Strip(out.Header)
-	if h.routing != nil {
-		h.routing.Strip(out.Header)
-	}
+	h.forwarding.applyTrace(out.Header, in)
 	stripOwnCookies(out.Header, h.ownCookie)
 	v.ids[0] = v.id
-	out.Header[forward.HeaderRequestID] = v.ids[:]
+	out.Header[correlation.HeaderRequestID] = v.ids[:]
 }
 
 // introduce tells the app who is calling. The bearer of a token has brought the Authorization that the app gets.
@@ -182,8 +243,7 @@ func (h *Handler) introduce(v *visit, header http.Header, r *http.Request, p *pa
 		}
 	}
 	if h.identity.write(header, id, auth, p.who.token) {
-		h.log.WarnContext(r.Context(), "identity headers exceed identity.max-bytes: groups and claims are left out",
-			"request_id", v.id, "session", v.session)
+		h.log.WarnContext(v.context(), "identity headers exceed identity.max-bytes: groups and claims are left out", "session", v.session)
 	}
 	if v.assertion != "" {
 		header[headerAssertion] = []string{v.assertion}
@@ -217,8 +277,14 @@ func (h *Handler) appFailed(w http.ResponseWriter, r *http.Request, err forward.
 	switch err.Status {
 	case http.StatusGatewayTimeout:
 		f.code, f.page, f.description = "app_timeout", pages.AppTimeout, "The app did not answer in time."
-	case http.StatusBadRequest, http.StatusRequestEntityTooLarge:
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusRequestTimeout:
 		f.code, f.page, f.description = "invalid_body", pages.BadRequest, "The body of the request is malformed or too long."
+		if err.Status == http.StatusRequestTimeout {
+			f.code, f.description = "body_timeout", "The body of the request did not come within the time that a client has (option limits.stall-time)."
+		}
+		if r.ProtoMajor == 1 { // where the next request begins is anybody's guess (RFC 9112 §8)
+			f.header = http.Header{"Connection": {"close"}}
+		}
 	}
 	h.answer(v, r, f)
 }

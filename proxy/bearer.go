@@ -15,7 +15,7 @@ func (h *Handler) establishBearer(v *visit, r *http.Request, p *passage) (settle
 	var refused error
 	if token := forward.PresentedToken(r.Header); token != "" {
 		var id *oidc.Identity
-		if id, refused = h.bearer.Verify(r.Context(), token); refused == nil { // so it is a well-formed one: only others are read byte by byte
+		if id, refused = h.bearer.Verify(v.context(), token); refused == nil { // so it is a well-formed one: only others are read byte by byte
 			p.who = caller{identity: id, token: token}
 			return true, nil
 		}
@@ -58,7 +58,7 @@ func (h *Handler) lenient(v *visit, p *passage, code string) bool {
 		return false
 	}
 	p.keep = true
-	h.wouldRefuse(v, code, "")
+	h.wouldRefuse(v, p.request, code, "")
 	return true
 }
 
@@ -67,8 +67,12 @@ func (h *Handler) sendsSession(r *http.Request, in *ingress) bool {
 	if !h.loginOn || in == nil {
 		return false
 	}
-	value, err := ownCookie(r, in.cookies.session)
-	return err != nil || value != ""
+	for _, name := range in.cookies.sessions() {
+		if value, err := ownCookie(r, name); err != nil || value != "" {
+			return true
+		}
+	}
+	return false
 }
 
 // tokenRefusal finds the answer to a token that was not accepted: 401 if it is the token's fault, 503 if nobody can know.

@@ -2,11 +2,14 @@ package proxy
 
 import (
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/url"
+	"time"
 
 	"postern/oidc"
 	"postern/proxy/pages"
+	"postern/session"
 )
 
 // maxCallbackParameter bounds a parameter of the authorization response; codes of the known providers stay below 2 KiB.
@@ -92,25 +95,44 @@ func (h *Handler) signIn(v *visit, r *http.Request, in *ingress, done signedIn) 
 	if sid == "" {
 		sid = done.sessionState // OIDC Session Management §2, for providers without "sid"
 	}
-	created, cookie, err := h.sessions.Create(r.Context(), done.grant, sid)
+	created, cookie, err := h.sessions.Create(r.Context(), done.grant, session.Login{SID: sid, Started: time.UnixMicro(done.At)})
+	if errors.Is(err, session.ErrOvertaken) {
+		h.revoker.revoke(r.Context(), done.grant.Tokens) // nobody will ever use them
+	}
 	if err != nil {
 		return h.loginFailure(in, done.Target, err) // the code is spent: the way on is a new login
 	}
 	if done.previous != "" {
-		previous, err := h.sessions.End(r.Context(), done.previous)
-		if err != nil {
-			h.warn(r.Context(), v, "the previous session of this browser could not be ended", err)
-		}
-		h.revokeToken(previous)
+		h.endPrevious(v, r, done)
 	}
 	v.identity, v.session = created.Identity(), created.HashedID()
 	h.setCookie(v, in, in.cookies.session, cookie, 0)
+	h.clearFormer(v, r, in)
 	if !done.Prompted {
 		h.noteRound(v, r, in, loginCompleted, done.Target)
 	}
 	h.metrics.logins.WithLabelValues("completed").Inc()
-	redirect(v, localTarget(done.Target, in, in.root()))
+	h.metrics.wonderwall.loggedIn(v.identity, done.Target)
+	h.record(v, r, eventLogin, v.identity, slog.String("acr", oidc.CleanText(v.identity.ACR())))
+	redirect(v, h.targets.allowed(done.Target, in, h.targets.home(in)))
 	return nil
+}
+
+// endPrevious ends the session that a completed login replaces. Its tokens are revoked at the provider only if they came of another session there:
+// providers may end all tokens of a session, or of a grant, with one of them, and the new ones are among those.
+func (h *Handler) endPrevious(v *visit, r *http.Request, done signedIn) {
+	previous, err := h.sessions.End(r.Context(), done.previous)
+	if err != nil {
+		h.warn(v, "the previous session of this browser could not be ended", err)
+	}
+	if previous == nil {
+		return
+	}
+	h.record(v, r, eventSessionEnded, previous.Identity(), slog.String("by", "new_login"), slog.String("session", previous.HashedID()))
+	before, now := previous.Identity().SID(), done.grant.Identity.SID()
+	if before != "" && now != "" && before != now {
+		h.revoker.revoke(r.Context(), previous.Tokens())
+	}
 }
 
 // lostLogin answers a callback whose login this browser does not know. A state of ours is started anew, once, since the person has done
@@ -118,10 +140,10 @@ func (h *Handler) signIn(v *visit, r *http.Request, in *ingress, done signedIn) 
 func (h *Handler) lostLogin(v *visit, r *http.Request, in *ingress, state string) error {
 	ours, again := readState(h.ring, state)
 	if !ours {
-		return loginExpired(in, in.root(), "unknown_state")
+		return loginExpired(in, h.targets.home(in), "unknown_state")
 	}
 	if again {
-		f := loginExpired(in, in.root(), "cookies_missing")
+		f := loginExpired(in, h.targets.home(in), "cookies_missing")
 		f.page, f.description = pages.CookiesMissing, "The browser does not send back the cookie of the login."
 		return f
 	}
@@ -133,9 +155,9 @@ func (h *Handler) lostLogin(v *visit, r *http.Request, in *ingress, state string
 		return err
 	}
 	if !first {
-		return loginExpired(in, in.root(), "state_used_before")
+		return loginExpired(in, h.targets.home(in), "state_used_before")
 	}
-	return h.startLogin(v, r, in, loginRequest{target: in.root(), again: true})
+	return h.startLogin(v, r, in, loginRequest{target: h.targets.home(in), again: true})
 }
 
 func loginExpired(in *ingress, target, code string) *failure {
@@ -161,6 +183,12 @@ func loginRefusal(err error) *failure {
 				status: http.StatusInternalServerError, code: "login_misconfigured", page: pages.LoginFailed, err: err,
 				description: "The login service does not accept this app's configuration.",
 			}
+		}
+	}
+	if errors.Is(err, session.ErrOvertaken) {
+		return &failure{
+			status: http.StatusUnauthorized, code: "logged_out_meanwhile", page: pages.LoginOvertaken, err: err,
+			description: "The person was logged out at the login service while logging in. Start the login again.",
 		}
 	}
 	_, invalid := errors.AsType[*oidc.InvalidTokenError](err)

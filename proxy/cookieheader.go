@@ -63,27 +63,28 @@ func findCookie(h http.Header, name string) (value string, conflict bool) {
 }
 
 // stripOwnCookies removes the own cookies from every Cookie line, and leaves the rest of each line as it is, byte for byte (S-23). A line
-// with nothing left disappears. It allocates only if there is something to remove.
+// with nothing left disappears. The lines of h themselves are not touched: they are those of the client's request too. It allocates only if there
+// is something to remove.
 func stripOwnCookies(h http.Header, own func(name string) bool) {
 	lines := h["Cookie"]
-	for i, line := range lines {
-		if !hasOwn(line, own) {
-			continue
-		}
-		lines[i] = withoutOwn(line, own)
-		if strings.Trim(lines[i], cookieSpace+";") == "" {
-			lines[i] = ""
-		}
-	}
-	if !slices.Contains(lines, "") {
+	first := slices.IndexFunc(lines, func(line string) bool { return hasOwn(line, own) })
+	if first < 0 {
 		return
 	}
-	lines = slices.DeleteFunc(lines, func(line string) bool { return line == "" })
-	if len(lines) == 0 {
+	kept := slices.Clone(lines[:first])
+	for _, line := range lines[first:] {
+		if hasOwn(line, own) {
+			if line = withoutOwn(line, own); strings.Trim(line, cookieSpace+";") == "" {
+				continue
+			}
+		}
+		kept = append(kept, line)
+	}
+	if len(kept) == 0 {
 		delete(h, "Cookie")
 		return
 	}
-	h["Cookie"] = lines
+	h["Cookie"] = kept
 }
 
 func hasOwn(line string, own func(string) bool) bool {
@@ -141,4 +142,18 @@ func setsOwn(line string, own func(string) bool) bool {
 		pair = value
 	}
 	return own(cookieName(pair))
+}
+
+// onlyOwnCookies leaves nothing but own cookies, in one line.
+func onlyOwnCookies(h http.Header, own func(name string) bool) {
+	var kept []string
+	for piece := range cookies(h) {
+		if own(cookieName(piece)) {
+			kept = append(kept, strings.Trim(piece, cookieSpace))
+		}
+	}
+	delete(h, "Cookie")
+	if len(kept) > 0 {
+		h["Cookie"] = []string{strings.Join(kept, "; ")}
+	}
 }

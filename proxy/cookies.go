@@ -18,30 +18,54 @@ type cookieNames struct {
 	login   string // prefix of the pending logins: one cookie each, so that tabs cannot overwrite each other's
 	logout  string // where to go after the provider's logout page
 	rounds  string // recent logins, to break loops
+
+	all [2]string // of the session: ours, and where it has another name that of a wonderwall SSO server
 }
 
-func namesFor(in *ingress, cfg config.Cookie) cookieNames {
-	prefix := cfg.Prefix
+// sessions are the names under which a session can come, the one that counts first.
+func (c *cookieNames) sessions() []string {
+	if c.all[1] == "" {
+		return c.all[:1]
+	}
+	return c.all[:]
+}
+
+// namesFor also names what is shared over a domain: by sso.session-cookie-name, and never with "__Host-".
+func namesFor(in *ingress, cfg config.Cookie, sso config.SSO) cookieNames {
+	family, ticket := cfg.Prefix, cfg.Prefix+".session"
+	if sso.Enabled {
+		family, ticket = sso.SessionCookieName, sso.SessionCookieName
+	}
+	promise := "__Secure-"
 	switch {
 	case !cfg.Secure:
-	case in.path == "":
-		prefix = "__Host-" + prefix
-	default:
-		prefix = "__Secure-" + prefix
+		promise = ""
+	case in.path == "" && !sso.Enabled:
+		promise = "__Host-"
 	}
-	return cookieNames{
-		session: prefix + ".session", login: prefix + ".callback.", logout: prefix + ".logout", rounds: prefix + ".logincount",
+	names := cookieNames{
+		session: promise + ticket, login: promise + family + ".callback.", logout: promise + family + ".logout", rounds: promise + family + ".logincount",
 	}
+	names.all[0] = names.session
+	if sso.Enabled && names.session != ticket {
+		names.all[1] = ticket
+	}
+	return names
 }
 
-// ownCookies says which cookies are ours, whatever version or ingress they came from: the family of the prefix, never the app's business.
-func ownCookies(prefix string) func(name string) bool {
-	family := prefix + "."
+// ownCookies says which cookies are ours, whatever version or ingress they came from: the family of the prefix, never the app's business. shared is
+// sso.session-cookie-name, or "".
+func ownCookies(prefix, shared string) func(name string) bool {
+	family, sharedFamily := prefix+".", shared+"."
 	return func(name string) bool {
 		name = strings.TrimPrefix(name, "__Host-")
 		name = strings.TrimPrefix(name, "__Secure-")
-		return len(name) > len(family) && strings.EqualFold(name[:len(family)], family)
+		return within(name, family) || shared != "" && (strings.EqualFold(name, shared) || within(name, sharedFamily))
 	}
+}
+
+func within(name, family string) bool {
+	return len(name) > len(family) && strings.EqualFold(name[:len(family)], family)
 }
 
 // setCookie sets an own cookie. With age 0 it lives as long as the browser's session.
@@ -57,10 +81,14 @@ func (h *Handler) clearCookie(w http.ResponseWriter, in *ingress, name string) {
 }
 
 func (h *Handler) cookie(in *ingress, name, value string, maxAge int) *http.Cookie {
-	return &http.Cookie{ //nolint:gosec // Secure is the operator's choice, for http on localhost
+	c := &http.Cookie{ //nolint:gosec // Secure is the operator's choice, for http on localhost
 		Name: name, Value: value, Path: in.root(), MaxAge: maxAge,
 		HttpOnly: true, Secure: h.cfg.Cookie.Secure, SameSite: http.SameSiteLaxMode,
 	}
+	if h.domain != nil {
+		h.domain.share(c, in)
+	}
+	return c
 }
 
 // ownCookie reads an own cookie that must be there at most once. Two values under one name mean that somebody else may write cookies for

@@ -3,6 +3,7 @@ package proxy
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"postern/proxy/forward"
@@ -45,7 +46,7 @@ func canonicalOrigin(origin string) string {
 
 // refuses decides on a request whose caller is known by the cookie. Callers with a bearer token are not asked.
 func (c *crossSite) refuses(r *http.Request) bool {
-	if c.off || safe(r.Method) && !forward.AsksForUpgrade(r) {
+	if c.off || safe(r.Method) && !forward.AsksForUpgrade(r) && len(r.Header["Sec-Websocket-Key"]) == 0 { // which ingresses pass on that ask about a handshake
 		return false
 	}
 	origins := r.Header["Origin"]
@@ -77,6 +78,17 @@ func (c *crossSite) allowed(origins []string) bool {
 		}
 	}
 	return true
+}
+
+// bySomebodyElse says whether another site's page asks an own endpoint. Browsers that do not say by themselves where a request comes from have
+// Origin on those of scripts.
+func (h *Handler) bySomebodyElse(r *http.Request) bool {
+	if sites := r.Header["Sec-Fetch-Site"]; len(sites) > 0 {
+		return slices.Contains(sites, "cross-site")
+	}
+	origins := r.Header["Origin"]
+	ours := len(origins) == 0 || h.crossSite.allowed(origins) || h.domain != nil && len(origins) == 1 && h.domain.hasOrigin(origins[0])
+	return !ours
 }
 
 // safe methods are those that a link can send (RFC 9110 §9.2.1).

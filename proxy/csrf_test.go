@@ -6,12 +6,13 @@ import (
 	"testing"
 )
 
+// Row 50 of peers.md (CVE-2025-47910, GO-2025-3607, GO-2025-3884): the table of origins and fetch metadata.
 func TestS17CrossSiteRequestsAreRefused(t *testing.T) {
 	t.Parallel()
 	crossSiteMode := newCrossSite("cross-site", []string{"https://app.example"}, []string{"https://Partner.example:443/", "http://dev.example:8080"})
 	sameOrigin := newCrossSite("same-origin", []string{"https://app.example"}, nil)
 	off := newCrossSite("off", nil, nil)
-	const upgrade, none = "upgrade", "-"
+	const upgrade, handshake, none = "upgrade", "handshake that an ingress asks about", "-"
 	for name, test := range map[string]struct {
 		method, site, origin string
 		cross, same          bool
@@ -46,6 +47,8 @@ func TestS17CrossSiteRequestsAreRefused(t *testing.T) {
 		"WebSocket of a sibling":            {upgrade, "same-site", "https://other.example", false, true},
 		"WebSocket of the own page":         {upgrade, "same-origin", "https://app.example", false, false},
 		"WebSocket of a program":            {upgrade, none, none, false, false},
+		"asked about, of another site":      {handshake, none, "https://evil.example", true, true},
+		"asked about, of the own page":      {handshake, "same-origin", "https://app.example", false, false},
 		"empty Sec-Fetch-Site is not known": {"POST", "", none, true, true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -54,6 +57,10 @@ func TestS17CrossSiteRequestsAreRefused(t *testing.T) {
 			if r.Method = test.method; test.method == upgrade {
 				r.Method = "GET"
 				r.Header["Upgrade"], r.Header["Connection"] = []string{"websocket"}, []string{"Upgrade"}
+			}
+			if test.method == handshake { // nginx takes Upgrade out of what it passes on
+				r.Method = "GET"
+				r.Header["Sec-Websocket-Key"] = []string{"dGhlIHNhbXBsZSBub25jZQ=="}
 			}
 			if test.site != none {
 				r.Header["Sec-Fetch-Site"] = []string{test.site}

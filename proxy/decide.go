@@ -1,38 +1,53 @@
 package proxy
 
 import (
+	"log/slog"
 	"net/http"
 	"net/url"
 
 	"postern/oidc"
+	"postern/oidc/trace"
 	"postern/proxy/forward"
 	"postern/proxy/pages"
 	"postern/proxy/policy"
 )
 
-// decide asks the policy about the caller and forwards the request, or refuses it.
+// decide asks the policy about the caller, and refuses whom it does not let through.
 func (h *Handler) decide(v *visit, r *http.Request, p *passage) error {
 	var known *oidc.Caller
 	if p.who.identity != nil {
 		known = p.who.identity.Caller()
 	}
+	span := v.scope.Span().Child("policy", trace.Internal)
 	d := p.policy.Decide(&p.route, known)
-	h.metrics.decided(d)
+	h.metrics.decisions.count(d)
 	v.rule = d.Rule
+	endPolicy(span, d)
 	switch {
 	case d.Outcome == policy.Admitted:
-		return h.forward(v, r, p)
+		return nil
 	case d.Outcome == policy.Refused && (!h.reportOnly || h.refusedForItself(p, d)):
 		return h.refuse(r, p, d)
 	case d.Outcome == policy.Refused && v.wouldRefuse == "": // else the token's fault is the reason
-		h.wouldRefuse(v, d.Reason.Code(), d.Rule)
+		h.wouldRefuse(v, r, d.Reason.Code(), d.Rule)
 		p.keep = true
 	}
 	p.who = caller{} // only who is admitted is introduced (S-15)
-	if known == nil && h.cfg.Front.AutoLogin && !p.ignored && !p.route.Public() {
+	if h.wantsSomebody(p, known != nil) {
 		return h.unauthenticated(r, p)
 	}
-	return h.forward(v, r, p)
+	return nil
+}
+
+// wantsSomebody says whether a login is asked for although the policy lets pass without a name.
+func (h *Handler) wantsSomebody(p *passage, known bool) bool {
+	switch {
+	case p.delivery == ofNobody: // that a path is public is no answer to whether somebody is signed in
+		return !known || p.visit.wouldRefuse == ""
+	case known || p.ignored || p.route.Public():
+		return false
+	}
+	return h.cfg.Front.AutoLogin || p.delivery == byIngress
 }
 
 // refusedForItself says whether a token is no valid one for this app, which report mode does not let pass where the operator asked for
@@ -42,9 +57,10 @@ func (h *Handler) refusedForItself(p *passage, d policy.Decision) bool {
 }
 
 // wouldRefuse counts and notes what report mode lets pass (S-15).
-func (h *Handler) wouldRefuse(v *visit, reason, rule string) {
+func (h *Handler) wouldRefuse(v *visit, r *http.Request, reason, rule string) {
 	v.wouldRefuse, v.rule = reason, rule
 	h.metrics.wouldRefuse.WithLabelValues(reason).Inc()
+	h.record(v, r, eventWouldRefuse, v.identity, slog.String("reason", reason))
 }
 
 // refuse is the answer to a caller whom the policy does not let through (contract 4.2).
@@ -71,6 +87,9 @@ func (h *Handler) refuse(r *http.Request, p *passage, d policy.Decision) *failur
 	again := loginURL(p.in, target)
 	if f.page == pages.LevelTooLow {
 		f.primary = &pages.Link{Href: again + "&level=" + url.QueryEscape(d.ACR)}
+		if p.delivery == byIngress {
+			f.header.Set("Location", p.in.origin+f.primary.Href)
+		}
 	} else {
 		f.secondary = &pages.Link{Href: again + "&prompt=select_account"}
 	}
@@ -106,6 +125,11 @@ func (h *Handler) unauthenticated(r *http.Request, p *passage) *failure {
 	}
 	if isNavigation(r) {
 		login := loginURL(p.in, forward.RawTarget(r))
+		if p.delivery == byIngress { // who may send the browser there: nginx cannot pass a redirect of ours on
+			f.header.Set("Location", p.in.origin+login)
+			f.primary = &pages.Link{Href: login}
+			return f
+		}
 		if h.cfg.Front.AutoLogin && !p.ignored {
 			f.status, f.redirect, f.header = http.StatusFound, login, nil
 			return f

@@ -15,11 +15,14 @@
 // # The way of a request
 //
 //	handler.go     ServeHTTP: event, panics; the target is well-formed (forward); own tree or app?
-//	own.go         own tree: login.go, callback.go, logout.go, sessioninfo.go
+//	own.go         own tree: login.go, callback.go, logout.go, sessioninfo.go; as SSO proxy ssoproxy.go
+//	ssoserver.go   an SSO server has no app: what is not its own leads on; ssodomain.go says where to, and who may ask by script
 //	app.go         the app: readings of the path and its rules (policy); the caller: bearer.go, else the session
 //	decide.go      the policy's decision; challenge.go words its refusals; then forward
+//	forwardauth.go  the same up to here for a request that an ingress takes to the app itself; question.go says which one
 //	downstream.go  tokens that the app wants for other APIs (obo)
 //	upstream.go    the way to the app (forward); on it: forwarded.go, names of ours, cookieheader.go, then identity.go, assertion.go
+//	lease.go       when a stream must not go on
 //	errors.go      every failure, and trouble of every other room, becomes an answer here
 //	observe.go     one event and one count per request, at the end
 //

@@ -12,6 +12,7 @@ import (
 	"postern/config"
 	"postern/obo"
 	"postern/oidc"
+	"postern/oidc/meter"
 	"postern/proxy/forward"
 	"postern/proxy/pages"
 	"postern/proxy/policy"
@@ -86,8 +87,9 @@ func (h *Handler) fetch(v *visit, r *http.Request, p *passage) error {
 	if len(wanted) == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithCancel(r.Context()) // of one that is lost, nobody waits for the others
+	ctx, cancel := context.WithCancel(meter.Uncharged(v.context())) // of one that is lost, nobody waits for the others
 	defer cancel()
+	began := h.now()
 	var wait sync.WaitGroup
 	for i := range wanted {
 		one := &wanted[i]
@@ -104,6 +106,7 @@ func (h *Handler) fetch(v *visit, r *http.Request, p *passage) error {
 		}
 	}
 	wait.Wait()
+	meter.Waited(v.context(), h.now().Sub(began)) // for all of them at once
 	v.downstream = wanted
 	return h.missing(v, r, h.open(p))
 }
@@ -171,7 +174,7 @@ func (h *Handler) missing(v *visit, r *http.Request, open bool) error {
 			if f.status != http.StatusForbidden {
 				level = slog.LevelWarn
 			}
-			h.log.LogAttrs(r.Context(), level, "a token for another API is left out", slog.String("request_id", v.id), slog.String("header", one.header),
+			h.log.LogAttrs(v.context(), level, "a token for another API is left out", slog.String("header", one.header),
 				slog.String("error", forward.MaskDigits(one.err.Error())))
 		}
 	}

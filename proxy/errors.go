@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"postern/oidc"
+	"postern/oidc/correlation"
 	"postern/proxy/forward"
 	"postern/proxy/pages"
 	"postern/session"
@@ -28,6 +29,7 @@ type failure struct {
 	retryAfter  time.Duration
 	header      http.Header // further headers of the answer, or nil
 	redirect    string      // a Location to go to instead of an answer with a body, or ""
+	noPage      bool        // no person reads it, whatever the caller says that it accepts
 	body        string      // replaces the JSON body where an older contract fixed it, or ""
 	err         error       // the cause, for the log only
 }
@@ -80,6 +82,14 @@ func errTwoCookies() *failure {
 	return f
 }
 
+// errShutdown is for those whose request would have taken longer than the process is there. Another one answers them.
+func errShutdown(err error) *failure {
+	return &failure{
+		status: http.StatusServiceUnavailable, code: "shutting_down", page: pages.AppTimeout, retryAfter: time.Second, err: err,
+		description: "The request took longer than this process had left. Try again in a moment.",
+	}
+}
+
 // noSession says whether an error of the session room means "nobody", rather than trouble.
 func noSession(err error) bool {
 	return errors.Is(err, session.ErrNoSession) || errors.Is(err, session.ErrEnded) || errors.Is(err, session.ErrInactive)
@@ -126,10 +136,17 @@ func (h *Handler) answer(v *visit, r *http.Request, f *failure) {
 	if v.Wrote {
 		panic(http.ErrAbortHandler) // the head is on its way: cutting the connection is all that is left to say
 	}
-	if f.status == forward.StatusClientGone || r.Context().Err() != nil {
+	leaving := forward.Leaving(r.Context())
+	if leaving && f.status == forward.StatusClientGone {
+		f = errShutdown(f.err)
+		v.reason = f.code
+	}
+	// net/http takes a client that sends nothing of its body (408) for one that is gone.
+	if !leaving && (f.status == forward.StatusClientGone || r.Context().Err() != nil && f.status != http.StatusRequestTimeout) {
 		v.Status, v.reason = forward.StatusClientGone, "client_gone"
 		panic(http.ErrAbortHandler) // returning would make net/http say 200 to whoever still listens
 	}
+	h.recordRefusal(v, r, f)
 	header := v.Header()
 	for name, values := range f.header {
 		header[name] = values
@@ -140,16 +157,16 @@ func (h *Handler) answer(v *visit, r *http.Request, f *failure) {
 	if header.Get("Cache-Control") == "" {
 		header.Set("Cache-Control", "no-store")
 	}
-	header.Set(forward.HeaderRequestID, v.id)
+	header.Set(correlation.HeaderRequestID, v.id)
 	if f.retryAfter > 0 {
 		header.Set("Retry-After", strconv.Itoa(seconds(f.retryAfter)))
 	}
 	switch {
 	case f.redirect != "":
 		redirect(v, f.redirect)
-	case wantsPage(r):
+	case wantsPage(r) && !f.noPage:
 		primary, secondary := h.waysOn(r, f)
-		h.pages.HTML(v, r, pages.Page{
+		h.pages().HTML(v, r, pages.Page{
 			Kind: f.page, Status: f.status, RequestID: v.id,
 			Primary: primary, Secondary: secondary, Form: f.form, RetryAfter: seconds(f.retryAfter),
 		})
@@ -158,16 +175,13 @@ func (h *Handler) answer(v *visit, r *http.Request, f *failure) {
 		v.WriteHeader(f.status)
 		_, _ = v.Write([]byte(f.body)) // the client may be gone; nothing to do about it
 	default:
-		h.pages.JSON(v, f.status, f.code, f.description, v.id, seconds(f.retryAfter))
+		h.pages().JSON(v, f.status, f.code, f.description, v.id, seconds(f.retryAfter))
 	}
 }
 
 // waysOn are the links of a page: what the failure says, else "try again" (this very address) and the front page.
 func (h *Handler) waysOn(r *http.Request, f *failure) (primary, secondary *pages.Link) {
-	front := "/"
-	if in := h.ingresses.match(r.Host, h.forwardedHost(r), forward.RawPath(r)); in != nil {
-		front = in.root()
-	}
+	front := h.targets.home(h.ingresses.match(r.Host, h.forwardedHost(r), forward.RawPath(r)))
 	primary, secondary = f.primary, f.secondary
 	if primary == nil {
 		switch f.page {

@@ -3,6 +3,7 @@ package proxy
 import (
 	"net/http"
 	"net/netip"
+	"slices"
 
 	"postern/config"
 	"postern/proxy/forward"
@@ -14,27 +15,33 @@ type forwarding struct {
 	transparent bool // with neither policy, require-auth nor trusted-proxies: as wonderwall
 	trusted     []netip.Prefix
 	family      *forward.Names // Forwarded and everything that begins with X-Forwarded-
-	pass        []string       // canonical names that a trusted peer may set
+	removed     *forward.Names // what no request keeps as it came: the family, unless transparent, and what others do not want
+	pass        []string       // canonical names that a trusted peer may set; if transparent, everybody
 }
 
-// reverseProxyRemoves are the headers that httputil.ReverseProxy takes away before Rewrite.
-var reverseProxyRemoves = [...]string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"}
-
-// newForwarding reads "trusted-proxies" and, for exceptions within X-Forwarded-*, "forward-headers".
-func newForwarding(cfg config.Front, protected bool) *forwarding {
+// newForwarding reads "trusted-proxies" and, for exceptions within X-Forwarded-*, "forward-headers". What is in one of the other sets is
+// removed too, so that it takes one walk through the headers; no peer may set it.
+func newForwarding(cfg config.Front, protected bool, others ...*forward.Names) *forwarding {
 	f := &forwarding{
 		transparent: !protected && !cfg.TrustedProxiesSet,
 		family:      forward.NewForwarded(),
-		pass:        append(reverseProxyRemoves[:len(reverseProxyRemoves):len(reverseProxyRemoves)], "X-Forwarded-Port", "X-Forwarded-Prefix"),
+		removed:     forward.Union(others...),
+		pass:        slices.Clone(forward.AboutHops[:]),
 	}
 	for _, prefix := range cfg.TrustedProxies {
 		f.trusted = append(f.trusted, unmapPrefix(prefix))
+	}
+	if f.transparent { // the rest of the family is never taken away
+		f.pass = slices.DeleteFunc(f.pass, f.removed.Has)
+		return f
 	}
 	for _, name := range cfg.ForwardHeaders {
 		if name = http.CanonicalHeaderKey(name); f.family.Has(name) && forward.NewRouting(nil).Has(name) {
 			f.pass = append(f.pass, name)
 		}
 	}
+	f.pass = slices.DeleteFunc(append(f.pass, "X-Forwarded-Port", "X-Forwarded-Prefix"), f.removed.Has)
+	f.removed = forward.Union(f.removed, f.family)
 	return f
 }
 
@@ -49,7 +56,10 @@ func unmapPrefix(p netip.Prefix) netip.Prefix {
 // trusts says whether what the peer forwards is passed on. remoteAddr is as in [http.Request]; a peer without an address, such as one on
 // a Unix socket, is not trusted.
 func (f *forwarding) trusts(remoteAddr string) bool {
-	addr := peerAddr(remoteAddr)
+	return len(f.trusted) > 0 && f.trustsPeer(peerAddr(remoteAddr))
+}
+
+func (f *forwarding) trustsPeer(addr netip.Addr) bool {
 	if !addr.IsValid() {
 		return false
 	}
@@ -70,15 +80,16 @@ func peerAddr(remoteAddr string) netip.Addr {
 	return peer.Addr().WithZone("").Unmap()
 }
 
-// apply writes the forwarding headers of the outgoing request. It runs before anything that sets identity headers, some of which are
-// named X-Forwarded-*.
+// apply removes what the outgoing request must not keep, and writes its forwarding headers. It runs before anything that sets identity headers,
+// some of which are named X-Forwarded-*.
 func (f *forwarding) apply(out, in *http.Request) {
+	f.removed.Strip(out.Header)
 	if f.transparent {
-		copyHeaders(out.Header, in.Header, reverseProxyRemoves[:])
+		copyHeaders(out.Header, in.Header, f.pass)
 		return
 	}
-	f.family.Strip(out.Header)
-	if f.trusts(in.RemoteAddr) {
+	peer := peerAddr(in.RemoteAddr)
+	if f.trustsPeer(peer) {
 		copyHeaders(out.Header, in.Header, f.pass)
 		return
 	}
@@ -89,8 +100,8 @@ func (f *forwarding) apply(out, in *http.Request) {
 	values := [3]string{in.Host, proto, ""}
 	out.Header["X-Forwarded-Host"] = values[0:1:1]
 	out.Header["X-Forwarded-Proto"] = values[1:2:2]
-	if addr := peerAddr(in.RemoteAddr); addr.IsValid() {
-		values[2] = addr.String()
+	if peer.IsValid() {
+		values[2] = peer.String()
 		out.Header["X-Forwarded-For"] = values[2:3:3]
 	}
 }

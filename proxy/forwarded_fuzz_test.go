@@ -90,7 +90,7 @@ func FuzzForwarded(f *testing.F) {
 			// Only these four survive being named in Connection: the others go where hop-by-hop headers go.
 			maps.DeleteFunc(want, func(name string, _ []string) bool {
 				_, arrived := got[name]
-				return !arrived && !slices.Contains(reverseProxyRemoves[:], name) && in.Header["Connection"] != nil
+				return !arrived && !slices.Contains(forward.AboutHops[:], name) && in.Header["Connection"] != nil
 			})
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("%q %q: %s", host, block, diff)
@@ -235,5 +235,6 @@ func TestAdvisoryCVE2024_47070LinksComeFromConfiguration(t *testing.T) {
 // preparing is an errand that only changes headers.
 type preparing func(out, in *http.Request)
 
-func (p preparing) Prepare(out, in *http.Request) { p(out, in) }
-func (preparing) Answered(*http.Response)         {}
+func (p preparing) Prepare(out, in *http.Request)              { p(out, in) }
+func (preparing) Answered(*http.Response)                      {}
+func (preparing) Opened(*forward.Stream) func(*forward.Ending) { return nil }

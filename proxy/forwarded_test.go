@@ -16,10 +16,10 @@ import (
 	"postern/proxy/forward"
 )
 
-// afterReverseProxy is what ReverseProxy leaves of a client's headers before Rewrite.
-func afterReverseProxy(h http.Header) http.Header {
+// withoutHops is what package forward leaves of a client's headers.
+func withoutHops(h http.Header) http.Header {
 	h = h.Clone()
-	for _, name := range reverseProxyRemoves {
+	for _, name := range forward.AboutHops {
 		h.Del(name)
 	}
 	return h
@@ -91,7 +91,7 @@ func TestS13ForwardedHeaders(t *testing.T) {
 			in := httptest.NewRequest("GET", "http://app.example/", nil)
 			in.RemoteAddr, in.Header = test.peer, sent.Clone()
 			out := in.Clone(t.Context())
-			out.Header = afterReverseProxy(sent)
+			out.Header = withoutHops(sent)
 			newForwarding(test.front, test.protected).apply(out, in)
 			if diff := cmp.Diff(test.want, out.Header); diff != "" {
 				t.Error(diff)

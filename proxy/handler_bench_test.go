@@ -17,6 +17,7 @@ import (
 
 	"postern/config"
 	"postern/oidc"
+	"postern/oidc/trace"
 	"postern/proxy/forward"
 	"postern/proxy/policy"
 	"postern/session"
@@ -54,7 +55,7 @@ func newDoor(t testing.TB, upstream string, changes ...func(*Config, *Deps)) doo
 	}
 	_, cookie, err := sessions.Create(t.Context(), oidc.Grant{Identity: identity, Tokens: oidc.Tokens{
 		Access: oidc.NewToken(strings.Repeat("a", 1100)), Refresh: oidc.NewToken("r"), ID: oidc.NewToken("i"), Expiry: time.Now().Add(time.Hour),
-	}}, "")
+	}}, session.Login{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +127,7 @@ func benchRequest(cookie string) *http.Request {
 // BenchmarkHandler is the whole way of a request to an app on loopback and back.
 func BenchmarkHandler(b *testing.B) {
 	upstream := benchUpstream(b)
-	d := newDoor(b, upstream)
+	d, quiet, loud := newDoor(b, upstream), newDoor(b, upstream, traced(0)), newDoor(b, upstream, traced(1))
 	told := http.Header{}
 	told["Authorization"] = []string{"Bearer " + strings.Repeat("a", 1100)}
 	for _, name := range []string{"Auth", "Provider", "Kind", "Subject", "User", "Username", "Name", "Tenant", "Object", "Groups"} {
@@ -136,9 +137,11 @@ func BenchmarkHandler(b *testing.B) {
 		handler http.Handler
 		cookie  string
 	}{
-		"bare":      {bareProxy(upstream, told), d.cookie},
-		"session":   {d, d.cookie},
-		"anonymous": {d, ""},
+		"bare":         {bareProxy(upstream, told), d.cookie},
+		"session":      {d, d.cookie},
+		"anonymous":    {d, ""},
+		"not recorded": {quiet, quiet.cookie},
+		"recorded":     {loud, loud.cookie},
 	} {
 		b.Run(name, func(b *testing.B) {
 			r := benchRequest(run.cookie)
@@ -154,10 +157,22 @@ func BenchmarkHandler(b *testing.B) {
 	}
 }
 
+// traced records a share of the requests, for nobody.
+func traced(ratio float64) func(*Config, *Deps) {
+	return func(_ *Config, d *Deps) {
+		d.Tracer = trace.New(trace.Config{Sampler: trace.Sampler{Ratio: ratio}, Sink: nowhere{}})
+	}
+}
+
+type nowhere struct{}
+
+func (nowhere) Take(*trace.Record) {}
+
 // BenchmarkDecision is everything but the reverse proxy: target, path, caller, policy.
 func BenchmarkDecision(b *testing.B) {
 	d := newDoor(b, "127.0.0.1:1")
-	r := benchRequest(d.cookie)
+	r, v := benchRequest(d.cookie), new(visit)
+	v.ctx.Begin(r.Context(), d.ids, r.Header)
 	b.ReportAllocs()
 	for b.Loop() {
 		if forward.CheckTarget(r, d.hosts...) != nil {
@@ -167,7 +182,7 @@ func BenchmarkDecision(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		p := passage{in: d.ingresses.match(r.Host, "", forward.RawPath(r)), policy: d.policy()}
+		p := passage{visit: v, in: d.ingresses.match(r.Host, "", forward.RawPath(r)), policy: d.policy()}
 		p.route = p.policy.Route(policy.Request{Path: path, Method: r.Method})
 		if err := d.establishSession(r, &p); err != nil || p.who.identity == nil {
 			b.Fatal(err)

@@ -22,13 +22,15 @@ type identityHeaders struct {
 	derive         func(*oidc.Identity) any // made once: a method value would be an allocation per request
 	auth           map[string][]string      // "session" and "bearer", as header values
 	accessTokensOf [2]string                // headers that carry the access token of a user; "" where the set is off
+	lastNames      atomic.Pointer[[]string] // of the headers that were made last
 }
 
 // claimHeader is one entry of "identity.claims".
 type claimHeader struct{ header, claim string }
 
 // headerValues are the headers of one identity: names, canonical, and the text of each. The texts are shared by all requests of the caller and
-// never written to again. It is kept for thousands of callers, and is two lists of texts because the garbage collector looks at every pointer.
+// never written to again. It is kept for thousands of callers, of whom each is in no processor's cache when they come again: callers with the
+// same headers share their names, and the texts of one lie together.
 type headerValues struct {
 	names     []string
 	texts     []string
@@ -40,8 +42,8 @@ type headerValues struct {
 
 // bearerValue is the Authorization header of one access token: it is long, and the same for every request until the next refresh.
 type bearerValue struct {
-	token  string
-	values []string
+	token string
+	value [1]string
 }
 
 // newIdentityHeaders reads which sets are on; without any, nothing is ever written.
@@ -94,17 +96,16 @@ func (w *identityHeaders) write(h http.Header, id *oidc.Identity, auth, accessTo
 func (w *identityHeaders) authorization(id *oidc.Identity, token string) []string {
 	values := id.Memo(w.derive).(*headerValues)
 	if kept := values.bearer.Load(); kept != nil && kept.token == token {
-		return kept.values
+		return kept.value[:]
 	}
-	made := &bearerValue{token, []string{"Bearer " + token}}
+	made := &bearerValue{token, [1]string{"Bearer " + token}}
 	values.bearer.Store(made)
-	return made.values
+	return made.value[:]
 }
 
 // valuesOf makes the headers of an identity, all but those that differ from request to request.
 func (w *identityHeaders) valuesOf(id *oidc.Identity) *headerValues {
 	v := &headerValues{user: id.Kind() == oidc.User}
-	v.grow(16)
 	if w.postern {
 		w.addPostern(v, id)
 	}
@@ -123,14 +124,24 @@ func (w *identityHeaders) valuesOf(id *oidc.Identity) *headerValues {
 	if w.maxBytes > 0 && v.size() > w.maxBytes {
 		v.truncate()
 	}
-	v.grow(0)
+	w.pack(v)
 	return v
 }
 
-// grow makes room for so many headers more, and not for one beyond.
-func (v *headerValues) grow(more int) {
-	v.names = append(make([]string, 0, len(v.names)+more), v.names...)
-	v.texts = append(make([]string, 0, len(v.texts)+more), v.texts...)
+// pack gives the headers the form in which they are kept.
+func (w *identityHeaders) pack(v *headerValues) {
+	if last := w.lastNames.Load(); last != nil && slices.Equal(*last, v.names) {
+		v.names = *last
+	} else {
+		v.names = slices.Clip(v.names)
+		names := v.names
+		w.lastNames.Store(&names)
+	}
+	all, texts := strings.Join(v.texts, ""), make([]string, len(v.texts))
+	for i, text := range v.texts {
+		texts[i], all = all[:len(text)], all[len(text):]
+	}
+	v.texts = texts
 }
 
 const (

@@ -21,7 +21,7 @@ func (h *Handler) login(v *visit, r *http.Request) error {
 		return err
 	}
 	query := r.URL.Query()
-	target := localTarget(query.Get("redirect"), in, in.root())
+	target := h.targets.allowed(query.Get("redirect"), in, h.targets.home(in))
 	prompt := query.Get("prompt")
 	if err := h.breakLoop(v, r, in, target); err != nil {
 		return err

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"crypto/subtle"
 	"net/http"
@@ -9,7 +10,6 @@ import (
 
 	"postern/oidc"
 	"postern/proxy/pages"
-	"postern/session"
 )
 
 // logoutPending is what the logout cookie keeps while the browser is at the provider.
@@ -44,12 +44,12 @@ func (h *Handler) logout(v *visit, r *http.Request) error {
 	location, err := h.client.EndSessionURL(r.Context(), hint, query.Get("logout_hint"), returnTo, state)
 	if err != nil || location == "" {
 		if err != nil {
-			h.warn(r.Context(), v, "signed out here only: the provider's logout is out of reach", err)
+			h.warn(v, "signed out here only: the provider's logout is out of reach", err)
 		}
 		h.signedOut(v, r, in)
 		return nil
 	}
-	target := localTarget(query.Get("redirect"), in, "")
+	target := h.targets.allowed(query.Get("redirect"), in, "")
 	if err := h.saveLogout(v, in, logoutPending{State: state, Target: target}); err != nil {
 		return err
 	}
@@ -88,14 +88,11 @@ func (h *Handler) logoutCallback(v *visit, r *http.Request) error {
 	}
 	target := h.cfg.OpenID.PostLogoutRedirectURI
 	if target == "" {
-		target = in.url("")
-		if in.path == "" {
-			target += "/"
-		}
+		target = absolute(in, h.targets.home(in))
 	}
 	if p, found := h.findLogout(r, in); found && p.Target != "" &&
 		subtle.ConstantTimeCompare([]byte(p.State), []byte(r.URL.Query().Get("state"))) == 1 {
-		target = localTarget(p.Target, in, target)
+		target = h.targets.allowed(p.Target, in, target)
 	}
 	h.clearCookie(v, in, in.cookies.logout)
 	redirect(v, target)
@@ -114,37 +111,49 @@ func (h *Handler) confirmLogout(v *visit, r *http.Request, in *ingress, path str
 		}
 		return false, nil
 	}
-	if r.Header.Get("Sec-Fetch-Site") != "cross-site" {
+	if !h.bySomebodyElse(r) {
 		return false, nil
 	}
-	h.pages.HTML(v, r, pages.Page{
+	h.pages().HTML(v, r, pages.Page{
 		Kind: pages.ConfirmLogout, Status: http.StatusOK, RequestID: v.id,
-		Form: h.logoutForm(r, in, path), Primary: &pages.Link{Href: in.root()},
+		Form: h.logoutForm(r, in, path), Primary: &pages.Link{Href: h.targets.home(in)},
 	})
 	return true, nil
 }
 
 // logoutForm is a button that logs out. Its answer leads on to the provider, which the page's policy must allow by name where it is not https.
 func (h *Handler) logoutForm(r *http.Request, in *ingress, path string) *pages.Form {
-	form := &pages.Form{Action: in.path + ownPrefix + path}
-	if keep := logoutParameters(r, in); len(keep) > 0 {
+	form, keep := &pages.Form{Action: in.path + ownPrefix + path}, h.logoutParameters(r, in)
+	if len(keep) > 0 {
 		form.Action += "?" + keep.Encode()
+	}
+	if h.client == nil { // an SSO proxy: what it answers leads nowhere else
+		return form
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	cancel() // what is known already will do
 	if location, err := h.client.EndSessionURL(ctx, oidc.Token{}, "", "", ""); err == nil {
-		if u, err := url.Parse(location); err == nil {
-			form.Redirects = []string{u.Scheme + "://" + u.Host}
-		}
+		form.Redirects = []string{originOf(location)}
+	}
+	if h.domain != nil { // and from there to another host
+		form.Redirects = append(form.Redirects, originOf(cmp.Or(keep.Get("redirect"), h.domain.fallback)))
 	}
 	return form
 }
 
+func originOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
+}
+
 // logoutParameters are those of a logout that a button repeats: checked, and of a bounded length.
-func logoutParameters(r *http.Request, in *ingress) url.Values {
+func (h *Handler) logoutParameters(r *http.Request, in *ingress) url.Values {
 	const longestHint = 256
 	keep, query := url.Values{}, r.URL.Query()
-	if target := localTarget(query.Get("redirect"), in, ""); target != "" {
+	if target := h.targets.allowed(query.Get("redirect"), in, ""); target != "" {
 		keep.Set("redirect", target)
 	}
 	if hint := query.Get("logout_hint"); hint != "" && len(hint) <= longestHint {
@@ -169,28 +178,22 @@ func (h *Handler) endSession(v *visit, r *http.Request, in *ingress, operation, 
 			return oidc.Token{}, f
 		}
 		if ended != nil {
-			h.revokeToken(ended)
+			h.revoker.revoke(r.Context(), ended.Tokens())
 			idTokenHint, v.identity, v.session = ended.Tokens().ID, ended.Identity(), ended.HashedID()
-			h.metrics.logouts.WithLabelValues(operation).Inc()
+			h.metrics.loggedOut(operation, 1)
+			h.recordLogout(v, r, operation, ended)
 		}
 		h.clearCookie(v, in, in.cookies.session)
 	}
+	h.clearFormer(v, r, in)
 	h.forgetRounds(v, r, in)
 	return idTokenHint, nil
 }
 
-// revokeToken keeps the access token of an ended session, which the app was handed, from coming back, as a bearer token or as a user's (S-09).
-func (h *Handler) revokeToken(ended *session.Session) {
-	if h.revocations != nil && ended != nil {
-		tokens := ended.Tokens()
-		h.revocations.Add(tokens.Access, tokens.Expiry)
-	}
-}
-
 func (h *Handler) signedOut(v *visit, r *http.Request, in *ingress) {
-	h.pages.HTML(v, r, pages.Page{
+	h.pages().HTML(v, r, pages.Page{
 		Kind: pages.SignedOut, Status: http.StatusOK, RequestID: v.id,
-		Primary: &pages.Link{Href: in.path + ownPrefix + pathLogin}, Secondary: &pages.Link{Href: in.root()},
+		Primary: &pages.Link{Href: h.targets.link(in, ownPrefix+pathLogin)}, Secondary: &pages.Link{Href: h.targets.home(in)},
 	})
 }
 

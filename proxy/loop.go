@@ -48,7 +48,7 @@ func (h *Handler) breakLoop(v *visit, r *http.Request, in *ingress, target strin
 
 // noteSentBack sees an app that answers somebody who is signed in with a redirect to the login.
 func (h *Handler) noteSentBack(r *http.Request, in *ingress, res *http.Response) {
-	if res.StatusCode < 300 || res.StatusCode > 399 {
+	if res.StatusCode < 300 || res.StatusCode > 399 || h.server != nil { // logins are counted where they are made
 		return
 	}
 	u, err := url.Parse(res.Header.Get("Location"))
@@ -61,12 +61,12 @@ func (h *Handler) noteSentBack(r *http.Request, in *ingress, res *http.Response)
 	}
 }
 
-// hasSession says whether the browser sends a session that can be read, alive or not.
+// hasSession says whether the browser sends a session, alive or not. While the store cannot be asked its cookie counts as one: it did stick.
 func (h *Handler) hasSession(r *http.Request, in *ingress) bool {
 	value, err := ownCookie(r, in.cookies.session)
 	if err != nil || value == "" {
 		return false
 	}
 	_, err = h.sessions.Get(r.Context(), value)
-	return err == nil || errors.Is(err, session.ErrEnded) || errors.Is(err, session.ErrInactive)
+	return !errors.Is(err, session.ErrNoSession)
 }

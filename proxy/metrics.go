@@ -5,22 +5,25 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"postern/oidc/meter"
 	"postern/proxy/forward"
-	"postern/proxy/policy"
 )
 
 // metrics are the front door's series. Every label has a closed set of values: nothing that a client writes becomes one.
 type metrics struct {
 	requests  map[string]*routeMetrics
-	decisions *prometheus.CounterVec
-	admitted  prometheus.Counter // the most frequent ones of decisions, kept at hand
-	nobody    prometheus.Counter
+	phases    *meter.Phases
+	decisions *decisions
 	reasons   *prometheus.CounterVec
 
 	wouldRefuse *prometheus.CounterVec
 	logins      *prometheus.CounterVec
 	logouts     *prometheus.CounterVec
 	downstream  *prometheus.CounterVec
+
+	streamsEnded *prometheus.CounterVec
+
+	wonderwall *wonderwall // nil while login is off
 }
 
 type routeMetrics struct {
@@ -39,10 +42,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 	}, []string{"route"})
 	m := &metrics{
-		requests: make(map[string]*routeMetrics),
-		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "postern_policy_decisions_total", Help: "Decisions of the access policy by outcome, and by the reason why a caller is not admitted.",
-		}, []string{"outcome", "reason"}),
+		requests:  make(map[string]*routeMetrics),
+		phases:    meter.NewPhases(reg),
+		decisions: newDecisions(reg),
 		reasons: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "postern_refusals_total", Help: "Requests that Postern answered with a refusal, by reason code.",
 		}, []string{"reason"}),
@@ -58,12 +60,13 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		downstream: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "postern_upstream_tokens_total", Help: "Tokens of upstream-tokens by header and outcome: sent, or why they are not there.",
 		}, []string{"header", "outcome"}),
+		streamsEnded: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "postern_streams_ended_total", Help: "Upgraded connections, event streams and gRPC calls that Postern ended, by reason.",
+		}, []string{"reason"}),
 	}
 	if reg != nil {
-		reg.MustRegister(requests, duration, m.decisions, m.reasons, m.wouldRefuse, m.logins, m.logouts, m.downstream)
+		reg.MustRegister(requests, duration, m.reasons, m.wouldRefuse, m.logins, m.logouts, m.downstream, m.streamsEnded)
 	}
-	m.admitted = m.decisions.WithLabelValues("admitted", "")
-	m.nobody = m.decisions.WithLabelValues("public", policy.NoCaller.Code())
 	for _, route := range allRoutes() {
 		series := &routeMetrics{seconds: duration.WithLabelValues(route)}
 		for class, name := range statusClasses {
@@ -72,19 +75,6 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		m.requests[route] = series
 	}
 	return m
-}
-
-func (m *metrics) decided(d policy.Decision) {
-	switch {
-	case d.Outcome == policy.Admitted:
-		m.admitted.Inc()
-	case d.Outcome == policy.Public && d.Reason == policy.NoCaller:
-		m.nobody.Inc()
-	case d.Outcome == policy.Public:
-		m.decisions.WithLabelValues("public", d.Reason.Code()).Inc()
-	default:
-		m.decisions.WithLabelValues("refused", d.Reason.Code()).Inc()
-	}
 }
 
 func (m *metrics) observe(route string, status int, reason string, took time.Duration) {
@@ -98,4 +88,24 @@ func (m *metrics) observe(route string, status int, reason string, took time.Dur
 	if reason != "" {
 		m.reasons.WithLabelValues(reason).Inc()
 	}
+}
+
+// spent notes where the time of a visit went: the app's until the header of its answer, and ours until the app was asked, or the answer was there.
+func (m *metrics) spent(v *visit, took time.Duration) {
+	if v.Status == forward.StatusClientGone {
+		return // nobody knows how long it would have been
+	}
+	own := took
+	if !v.asked.IsZero() {
+		own = v.asked.Sub(v.started)
+		if !v.told {
+			m.phases.Observe(meter.App, took-own) // it did not answer
+		}
+	}
+	m.phases.Observe(meter.Own, max(0, own-v.waits.Total()))
+}
+
+func (m *metrics) loggedOut(operation string, sessions int) {
+	m.logouts.WithLabelValues(operation).Add(float64(sessions))
+	m.wonderwall.loggedOut(operation, sessions)
 }

@@ -32,12 +32,12 @@ type pending struct {
 func (h *Handler) savePending(w http.ResponseWriter, r *http.Request, in *ingress, p pending) error {
 	p.At = h.now().UnixMicro()
 	if len(p.Target) > maxDeepLink {
-		p.Target = in.root()
+		p.Target = h.targets.home(in)
 	}
 	name := in.cookies.login + stateTag(p.State)
 	sealed, err := sealJSON(h.loginSealer, name, p)
 	if err != nil { // too long once encoded: the login matters more (S-58)
-		p.Target = in.root()
+		p.Target = h.targets.home(in)
 		sealed, err = sealJSON(h.loginSealer, name, p)
 	}
 	if err != nil {

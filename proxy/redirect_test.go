@@ -123,7 +123,7 @@ func newIngressesSorted(all ingresses) ingresses {
 
 func TestOwnCookiesAreAFamily(t *testing.T) {
 	t.Parallel()
-	own := ownCookies("postern")
+	own := ownCookies("postern", "")
 	for name, want := range map[string]bool{
 		"postern.session": true, "__Host-postern.session": true, "__Secure-postern.callback.abc": true, "POSTERN.session": true,
 		"postern.future": true, "postern": false, "postern.": false, "posternx.session": false, "my.postern.session": false, "session": false,
@@ -132,7 +132,7 @@ func TestOwnCookiesAreAFamily(t *testing.T) {
 			t.Errorf("%s: %v", name, !want)
 		}
 	}
-	names := namesFor(ingressAt("https://a.example/app"), config.Cookie{Prefix: "p", Secure: true})
+	names := namesFor(ingressAt("https://a.example/app"), config.Cookie{Prefix: "p", Secure: true}, config.SSO{})
 	if names.session != "__Secure-p.session" {
 		t.Errorf("below a path: %s", names.session)
 	}

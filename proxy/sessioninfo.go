@@ -17,7 +17,7 @@ func (h *Handler) sessionInfo(v *visit, r *http.Request) error {
 
 // sessionRefresh answers GET and POST /oauth2/session/refresh: renews the tokens unless they are fresh, and moves the idle timeout.
 func (h *Handler) sessionRefresh(v *visit, r *http.Request) error {
-	if r.Header.Get("Sec-Fetch-Site") == "cross-site" {
+	if h.bySomebodyElse(r) {
 		return errCrossSite()
 	}
 	return h.answerSession(v, r, h.sessions.Refresh)

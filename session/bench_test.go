@@ -14,7 +14,7 @@ func benchWorld(b *testing.B, wc worldConfig) (*world, string) {
 	b.Helper()
 	w := newWorld(b, wc)
 	grant := w.provider.login()
-	_, cookie, err := w.Create(context.Background(), grant, kari.SID)
+	_, cookie, err := w.Create(context.Background(), grant, session.Login{SID: kari.SID})
 	if err != nil {
 		b.Fatal(err)
 	}

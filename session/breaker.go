@@ -22,20 +22,41 @@ type breaker struct {
 	trouble int
 	rest    time.Time // no call before
 	probing bool
+	answers uint64
 }
 
-// enter says whether a call may be made, and whether it is the one that tries. Each call that was let in must leave.
-func (b *breaker) enter() (probe, ok bool) {
+// entry is a call that was let in.
+type entry struct {
+	probe   bool   // the one that tries
+	answers uint64 // before it began
+}
+
+// open says whether only single calls may try.
+func (b *breaker) open() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.trouble >= breakAfter
+}
+
+// openSince says whether only single calls may try, and the last one that did failed since then.
+func (b *breaker) openSince(then time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.trouble >= breakAfter && b.rest.After(then)
+}
+
+// enter says whether a call may be made. Each call that was let in must leave.
+func (b *breaker) enter() (e entry, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.trouble < breakAfter {
-		return false, true
+		return entry{answers: b.answers}, true
 	}
 	if b.probing || b.now().Before(b.rest) {
-		return false, false
+		return entry{}, false
 	}
 	b.probing = true
-	return true, true
+	return entry{probe: true, answers: b.answers}, true
 }
 
 // outcome is what a call says about the store.
@@ -44,22 +65,29 @@ type outcome int
 const (
 	answered outcome = iota
 	silent           // no answer in time, or no connection
+	useless          // an answer that every call would get
 	unknown          // the caller went away before anything could be known
 )
 
-func (b *breaker) leave(probe bool, o outcome) {
+// leave says whether the store is taken for out of reach now. It is not while it answers others: then a call was only one too many.
+func (b *breaker) leave(e entry, o outcome) (open bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if probe {
+	if e.probe {
 		b.probing = false
+	}
+	if o == silent && b.answers != e.answers {
+		o = unknown
 	}
 	switch o {
 	case answered:
 		b.trouble = 0
-	case silent:
+		b.answers++
+	case silent, useless:
 		if b.trouble++; b.trouble >= breakAfter {
 			b.rest = b.now().Add(breakerRest)
 		}
 	case unknown:
 	}
+	return b.trouble >= breakAfter
 }

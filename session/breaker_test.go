@@ -32,7 +32,7 @@ func TestBreakerLetsOneCallTryAndTheOthersFailAtOnce(t *testing.T) {
 	refused()
 	now = now.Add(breakerRest)
 	probe, ok := b.enter()
-	if !probe || !ok {
+	if !probe.probe || !ok {
 		t.Fatal("nobody may try after the rest")
 	}
 	refused() // while one tries
@@ -64,5 +64,19 @@ func TestBreakerCallsFromBeforeDoNotEndAProbe(t *testing.T) {
 	b.leave(probe, answered)
 	if _, ok := b.enter(); !ok {
 		t.Error("an answered probe did not close the breaker")
+	}
+}
+
+func TestBreakerStaysClosedWhileOthersAreAnswered(t *testing.T) {
+	t.Parallel()
+	b := &breaker{now: time.Now}
+	for range 2 * breakAfter {
+		late, ok := b.enter()
+		if !ok {
+			t.Fatal("a server that answers was given up")
+		}
+		other, _ := b.enter()
+		b.leave(other, answered)
+		b.leave(late, silent)
 	}
 }

@@ -9,7 +9,7 @@ import (
 func TestMemoryNeverHoldsWhatIsOlderThanTheStore(t *testing.T) {
 	t.Parallel()
 	type step func(c *cache, o *opened)
-	keepRead := func(c *cache, o *opened, since uint64) { c.keepRead(o, since) }
+	keepRead := func(c *cache, o *opened, since uint64) { c.keepRead(o, since, time.Time{}) }
 	keepWritten := func(c *cache, o *opened, since uint64) { c.keepWritten(o, since) }
 	for name, test := range map[string]struct {
 		keep      func(*cache, *opened, uint64)
@@ -17,16 +17,16 @@ func TestMemoryNeverHoldsWhatIsOlderThanTheStore(t *testing.T) {
 		want      bool
 	}{
 		"read, nothing meanwhile":    {keepRead, func(*cache, *opened) {}, true},
-		"read, ended meanwhile":      {keepRead, func(c *cache, o *opened) { c.forget(o.ticket.cookie) }, false},
+		"read, ended meanwhile":      {keepRead, func(c *cache, o *opened) { c.forget(o.ticket.handle) }, false},
 		"written, nothing meanwhile": {keepWritten, func(*cache, *opened) {}, true},
-		"written, ended meanwhile":   {keepWritten, func(c *cache, o *opened) { c.forget(o.ticket.cookie) }, false},
+		"written, ended meanwhile":   {keepWritten, func(c *cache, o *opened) { c.forget(o.ticket.handle) }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := newCache(time.Minute, 0)
+			c := newCache(time.Minute, 0, false)
 			defer c.close()
-			o := &opened{ticket: exampleTicket(t)}
-			since := c.generation(o.ticket.cookie)
+			o := &opened{ticket: exampleTicket(t), light: true}
+			since := c.generation(o.ticket.handle)
 			test.meanwhile(c, o)
 			test.keep(c, o, since)
 			if got := c.get(o.ticket.cookie); (got == o) != test.want {
@@ -34,13 +34,13 @@ func TestMemoryNeverHoldsWhatIsOlderThanTheStore(t *testing.T) {
 			}
 		})
 	}
-	c := newCache(time.Minute, 0)
+	c := newCache(time.Minute, 0, false)
 	defer c.close()
-	older, newer, latest := &opened{ticket: exampleTicket(t)}, &opened{ticket: exampleTicket(t)}, &opened{ticket: exampleTicket(t)}
+	older, newer, latest := &opened{ticket: exampleTicket(t), light: true}, &opened{ticket: exampleTicket(t), light: true}, &opened{ticket: exampleTicket(t), light: true}
 	print := older.ticket.cookie
-	since := c.generation(print)
+	since := c.generation(older.ticket.handle)
 	c.keepWritten(newer, since)
-	if c.keepRead(older, since); c.get(print) != newer {
+	if c.keepRead(older, since, time.Time{}); c.get(print) != newer {
 		t.Error("what was read before a write displaced what was written")
 	}
 	if c.keepWritten(latest, since); c.get(print) != nil {
@@ -50,12 +50,12 @@ func TestMemoryNeverHoldsWhatIsOlderThanTheStore(t *testing.T) {
 
 func TestMemoryIsBounded(t *testing.T) {
 	t.Parallel()
-	c := newCache(time.Minute, 1<<20)
+	c := newCache(time.Minute, 1<<20, false)
 	defer c.close()
 	for i := range 5000 {
-		o := &opened{ticket: exampleTicket(t)}
-		o.ticket.cookie = fingerprint{byte(i), byte(i >> 8)}
-		c.keepRead(o, c.generation(o.ticket.cookie))
+		o := &opened{ticket: exampleTicket(t), light: true}
+		o.ticket.cookie, o.ticket.handle = fingerprint{byte(i), byte(i >> 8)}, handle{byte(i), byte(i >> 8)}
+		c.keepRead(o, c.generation(o.ticket.handle), time.Time{})
 	}
 	c.entries.CleanUp()
 	if weight := c.entries.WeightedSize(); weight > 1<<20 {

@@ -11,8 +11,9 @@
 //	request    [Manager.Use] opens the ticket, finds the record in memory or in the store, and opens it. Nobody else can: the store has no
 //	           data key, the key ring has none either. Tokens that are due are renewed, in the background while the old ones live.
 //	waiting    The idle timeout moves with requests; the end of the session never moves.
-//	logout     [Manager.End] deletes the record and then forgets what is in memory. Nothing that is still under way can bring it back: a
-//	           store replaces what is there and never creates it again.
+//	elsewhere  [Manager.Run] follows the log of the store. Memory is served only while that proves that nothing has ended unheard (S-07).
+//	logout     [Manager.End] writes the end to the log, then deletes the record. Every process that hears of it digs a grave: whatever the
+//	           store or something under way brings back later is refused. [Manager.EndAll] does so for all sessions of a person.
 //
 // A store answers found, not found, or trouble, and trouble ([*StoreError]) is never turned into absence: nobody is logged out because
 // something else is down.

@@ -14,6 +14,8 @@ var (
 	ErrEnded = errors.New("session has ended")
 	// ErrInactive says that the idle timeout has passed.
 	ErrInactive = errors.New("session is inactive")
+	// ErrOvertaken says that the provider logged this person out while the login was under way (S-33).
+	ErrOvertaken = errors.New("logged out while logging in")
 	// ErrTokenExpired says that the access token has expired and nothing can renew it: the provider gave no refresh token, or tokens are
 	// renewed elsewhere. It is an [ErrEnded] too, as an app can no longer be called with this session.
 	ErrTokenExpired = fmt.Errorf("access token has expired: %w", ErrEnded)
@@ -26,7 +28,11 @@ var ErrSealed = errors.New("sealed value does not open")
 var (
 	ErrNotFound = errors.New("key not found")
 	ErrConflict = errors.New("value was changed by somebody else")
+	ErrGap      = errors.New("log has lost the position")
 )
+
+// errClosed says that the process is about to end.
+var errClosed = errors.New("closed")
 
 // StoreError is trouble with the store: unreachable, slow, full, or answering what this version cannot read. It says nothing about the
 // caller, so it must become a 503 and never a 401, a login or an anonymous request.

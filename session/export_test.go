@@ -1,5 +1,7 @@
 package session
 
+import "context"
+
 // What tests may see of the inside.
 
 const (
@@ -10,7 +12,7 @@ const (
 )
 
 // Settle waits for refreshes under way.
-func (m *Manager) Settle() { m.running.Wait() }
+func (m *Manager) Settle() { _ = m.tasks.wait(context.Background()) }
 
 // Remembered is the number of sessions in memory.
 func (m *Manager) Remembered() int {

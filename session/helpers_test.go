@@ -89,6 +89,11 @@ func (p *provider) Refresh(ctx context.Context, old oidc.Grant) (oidc.Grant, err
 	return g, nil
 }
 
+// invalidGrant is the answer of a provider that has ended the session.
+func invalidGrant(context.Context, int) error {
+	return &oidc.RefusalError{Provider: "openid", Code: "invalid_grant", Status: 400}
+}
+
 func (p *provider) change(do func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -156,7 +161,7 @@ func newWorld(t testing.TB, wc worldConfig) *world {
 // login makes a session and returns its cookie.
 func (w *world) login() string {
 	w.t.Helper()
-	_, cookie, err := w.Create(context.Background(), w.provider.login(), kari.SID)
+	_, cookie, err := w.Create(context.Background(), w.provider.login(), session.Login{SID: kari.SID})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -203,13 +208,14 @@ func keys(numbers ...byte) []config.Secret {
 
 // remote is a store that other replicas write to as well.
 type remote struct {
-	session.Store
+	*session.MemoryStore
+	log   [][]byte
+	locks map[string]string
+
 	mu    sync.Mutex
 	calls int
 	fail  func(op string) error // may return trouble, or do something in between
 }
-
-func (r *remote) Local() bool { return false }
 
 func (r *remote) call(op string) error {
 	r.mu.Lock()
@@ -238,40 +244,40 @@ func (r *remote) Create(ctx context.Context, key string, value []byte, ttl time.
 	if err := r.call("create"); err != nil {
 		return err
 	}
-	return r.Store.Create(ctx, key, value, ttl)
+	return r.MemoryStore.Create(ctx, key, value, ttl)
 }
 
 func (r *remote) Read(ctx context.Context, key string) ([]byte, error) {
 	if err := r.call("read"); err != nil {
 		return nil, err
 	}
-	return r.Store.Read(ctx, key)
+	return r.MemoryStore.Read(ctx, key)
 }
 
 func (r *remote) Replace(ctx context.Context, key string, old session.Revision, value []byte) error {
 	if err := r.call("replace"); err != nil {
 		return err
 	}
-	return r.Store.Replace(ctx, key, old, value)
+	return r.MemoryStore.Replace(ctx, key, old, value)
 }
 
 func (r *remote) Delete(ctx context.Context, key string) error {
 	if err := r.call("delete"); err != nil {
 		return err
 	}
-	return r.Store.Delete(ctx, key)
+	return r.MemoryStore.Delete(ctx, key)
 }
 
 func (r *remote) Mark(ctx context.Context, key string, ttl time.Duration) (bool, error) {
 	if err := r.call("mark"); err != nil {
 		return false, err
 	}
-	return r.Store.Mark(ctx, key, ttl)
+	return r.MemoryStore.Mark(ctx, key, ttl)
 }
 
 func newRemote(t testing.TB, now func() time.Time) *remote {
 	t.Helper()
 	store := session.NewMemoryStore(0, session.Deps{Now: now})
 	t.Cleanup(func() { _ = store.Close() })
-	return &remote{Store: store}
+	return &remote{MemoryStore: store, locks: map[string]string{}}
 }

@@ -122,9 +122,15 @@ func (k *KeyRing) has(wanted *key) bool { return slices.Contains(k.current.Load(
 func (k *key) equal(other *key) bool { return hmac.Equal(k.secret, other.secret) }
 
 func (k *key) hash(purpose, value string) string {
+	sum := k.mac(purpose, value)
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+func (k *key) mac(purpose, value string) (sum [sha256.Size]byte) {
 	mac := hmac.New(sha256.New, k.hashKey(purpose))
 	mac.Write([]byte(value))
-	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+	mac.Sum(sum[:0])
+	return sum
 }
 
 func (k *key) hashKey(purpose string) []byte {

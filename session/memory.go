@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 const (
@@ -26,8 +28,10 @@ type MemoryStore struct {
 
 	mu      sync.Mutex
 	entries map[string]memoryEntry
+	sets    map[string]map[string]time.Time
 	bytes   int64
 	marks   int64 // part of bytes that marks take
+	stored  int   // sessions
 }
 
 type memoryEntry struct {
@@ -43,11 +47,27 @@ func NewMemoryStore(maxBytes int64, d Deps) *MemoryStore {
 	}
 	closed := make(chan struct{})
 	s := &MemoryStore{
-		now: d.withDefaults().Now, limit: maxBytes, entries: map[string]memoryEntry{},
+		now: d.withDefaults().Now, limit: maxBytes, entries: map[string]memoryEntry{}, sets: map[string]map[string]time.Time{},
 		closed: closed, close: sync.OnceFunc(func() { close(closed) }),
 	}
+	s.showState(d.Registerer)
 	go s.sweepUntilClosed()
 	return s
+}
+
+func (s *MemoryStore) showState(to prometheus.Registerer) {
+	read := func(what func() float64) func() float64 {
+		return func() float64 {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return what()
+		}
+	}
+	register(to, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "postern_sessions_stored", Help: "Sessions in memory, where no Redis is configured. Those that have run out count until they are swept.",
+	}, read(func() float64 { return float64(s.stored) })), prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "postern_session_memory_bytes", Help: "Memory that the store of sessions takes, where no Redis is configured; what is in use of cache.max-memory.",
+	}, read(func() float64 { return float64(s.bytes) })))
 }
 
 // Close stops the sweeper. The store still answers.
@@ -58,9 +78,6 @@ func (s *MemoryStore) Close() error {
 
 // Ping always succeeds.
 func (s *MemoryStore) Ping(context.Context) error { return nil }
-
-// Local is true: nobody else writes here.
-func (s *MemoryStore) Local() bool { return true }
 
 // Create implements [Store].
 func (s *MemoryStore) Create(_ context.Context, key string, value []byte, ttl time.Duration) error {
@@ -153,6 +170,8 @@ func (s *MemoryStore) account(key string, e memoryEntry, sign int64) {
 	s.bytes += sign * cost(key, e)
 	if e.value == nil {
 		s.marks += sign * cost(key, e)
+	} else {
+		s.stored += int(sign)
 	}
 }
 
@@ -172,6 +191,9 @@ func (s *MemoryStore) sweep() {
 		if !now.Before(e.ends) {
 			s.remove(key)
 		}
+	}
+	for set := range s.sets {
+		s.sweepSet(set)
 	}
 }
 

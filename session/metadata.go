@@ -54,7 +54,7 @@ func (s *Session) Metadata(now time.Time) Metadata {
 		}
 	}
 	m.Tokens.ExpireInSeconds = secondsUntil(m.Tokens.ExpireAt, now)
-	if s.autoRenew && !s.record.refresh.Empty() {
+	if s.autoRenew && s.renews {
 		m.Tokens.NextAutoRefreshInSeconds = secondsUntil(s.nextRefresh(), now)
 	}
 	return m

@@ -70,7 +70,7 @@ func TestMetadataIsWonderwallsJSON(t *testing.T) {
 				if !test.refresh {
 					grant.Tokens.Refresh = oidc.Token{}
 				}
-				_, cookie, err := w.Create(t.Context(), grant, "")
+				_, cookie, err := w.Create(t.Context(), grant, session.Login{})
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -27,6 +27,8 @@ type record struct {
 	granted  []byte // JSON of the access token's claims that count, or nil (S-18)
 	sid      string // the provider's name for its session
 
+	superseded []endedToken // access tokens before this one that are still good elsewhere (S-09)
+
 	endedBy   string // the provider's error code that ended the session; empty while it lives
 	challenge string // the claims challenge that came with it
 }
@@ -36,8 +38,8 @@ const maxRecord = 256 << 10
 
 var errTooLarge = fmt.Errorf("session record is over %d KiB", maxRecord>>10)
 
-// encode writes the record: five times of 8 bytes (nanoseconds since 1970, 0 for none), then each text behind its length. Claims that are
-// the payload of the id token, as they mostly are, are not written twice.
+// encode writes the record: five times of 8 bytes (nanoseconds since 1970, 0 for none), then each text behind its length, the last of them the
+// superseded tokens. Claims that are the payload of the id token, as they mostly are, are not written twice.
 func (r *record) encode() ([]byte, error) {
 	claims := r.claims
 	if payload, err := payloadOf(r.id); err == nil && bytes.Equal(payload, claims) {
@@ -45,6 +47,7 @@ func (r *record) encode() ([]byte, error) {
 	}
 	texts := [...]string{
 		r.access.Raw(), r.refresh.Raw(), r.id.Raw(), r.provider, string(claims), string(r.granted), r.sid, r.endedBy, r.challenge,
+		string(appendTokens(nil, r.superseded)),
 	}
 	size := 5 * 8
 	for _, text := range texts {
@@ -65,20 +68,25 @@ func (r *record) encode() ([]byte, error) {
 
 var errMalformed = errors.New("session record is malformed")
 
-// decodeRecord reads what encode wrote in this version of the format. A version before would be read here as well, by a case of its own.
+// decodeRecord reads what encode wrote in this version of the format and the one before, which knew no superseded tokens.
 func decodeRecord(version byte, plain []byte) (record, error) {
-	if version != recordVersion {
+	if version != recordVersion && version != recordVersion-1 {
 		return record{}, errMalformed
 	}
 	var r record
-	in := reader{rest: plain}
+	in := reader{rest: plain, whole: string(plain)}
 	for _, t := range [...]*time.Time{&r.created, &r.ends, &r.timeout, &r.refreshed, &r.expiry} {
 		*t = in.time()
 	}
 	r.access, r.refresh, r.id = oidc.NewToken(in.text()), oidc.NewToken(in.text()), oidc.NewToken(in.text())
-	r.provider = in.text()
-	r.claims, r.granted = in.bytes(), in.bytes()
-	r.sid, r.endedBy, r.challenge = in.text(), in.text(), in.text()
+	r.provider = strings.Clone(in.text())
+	r.claims, r.granted = bytes.Clone(in.bytes()), bytes.Clone(in.bytes())
+	r.sid, r.endedBy, r.challenge = strings.Clone(in.text()), strings.Clone(in.text()), strings.Clone(in.text())
+	if version > 1 {
+		list := reader{rest: in.bytes()}
+		r.superseded = list.tokens()
+		in.failed = in.failed || list.failed
+	}
 	if in.failed || len(in.rest) > 0 {
 		return record{}, errMalformed
 	}
@@ -106,9 +114,10 @@ func appendFramed(to []byte, text string) []byte {
 	return append(binary.AppendUvarint(to, uint64(len(text))), text...)
 }
 
-// reader takes a record apart and remembers whether anything was missing.
+// reader takes a record apart and remembers whether anything was missing. Texts are parts of one string; what outlives the tokens is copied.
 type reader struct {
 	rest   []byte
+	whole  string // ends with rest
 	failed bool
 }
 
@@ -140,7 +149,11 @@ func (in *reader) bytes() []byte {
 	return text
 }
 
-func (in *reader) text() string { return string(in.bytes()) }
+func (in *reader) text() string {
+	length := len(in.bytes())
+	end := len(in.whole) - len(in.rest)
+	return in.whole[end-length : end]
+}
 
 func nanos(t time.Time) int64 {
 	if t.IsZero() {

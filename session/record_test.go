@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -20,7 +21,7 @@ import (
 
 var update = flag.Bool("update", false, "write golden files of record formats that have none")
 
-var sameRecord = cmp.AllowUnexported(record{}, oidc.Token{})
+var sameRecord = cmp.AllowUnexported(record{}, oidc.Token{}, endedToken{})
 
 func exampleRecord() record {
 	at := time.Date(2026, 11, 22, 6, 0, 0, 123456789, time.UTC)
@@ -30,6 +31,7 @@ func exampleRecord() record {
 		access: oidc.NewToken("access"), refresh: oidc.NewToken("refresh"),
 		id:       oidc.NewToken("e30." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".c2ln"),
 		provider: oidc.OpenID, claims: []byte(claims), granted: []byte(`{"groups":["admin"]}`), sid: "sid-1",
+		superseded: []endedToken{{hash: oidc.TokenHash(oidc.NewToken("access-before")), expiry: at.Truncate(time.Second)}},
 	}
 }
 
@@ -61,6 +63,12 @@ func TestRecordsComeBackAsTheyWere(t *testing.T) {
 			access: token.Draw(t, "access"), refresh: token.Draw(t, "refresh"), id: token.Draw(t, "id"),
 			provider: rapid.String().Draw(t, "provider"), claims: []byte(`{"sub":"` + rapid.StringMatching(`[a-z]{1,9}`).Draw(t, "sub") + `"}`),
 			sid: rapid.String().Draw(t, "sid"), endedBy: rapid.String().Draw(t, "endedBy"), challenge: rapid.String().Draw(t, "challenge"),
+			superseded: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) endedToken {
+				return endedToken{hash: [32]byte(rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "hash")), expiry: time.Unix(rapid.Int64Range(0, 1<<40).Draw(t, "expiry"), 0).UTC()}
+			}), 0, maxSuperseded).Draw(t, "superseded"),
+		}
+		if len(r.superseded) == 0 {
+			r.superseded = nil
 		}
 		if rapid.Bool().Draw(t, "claims are the id token's") {
 			r.id = oidc.NewToken("h." + base64.RawURLEncoding.EncodeToString(r.claims) + ".s")
@@ -103,7 +111,7 @@ func TestARecordOverTheBoundIsRefused(t *testing.T) {
 	t.Parallel()
 	r := exampleRecord()
 	r.access = oidc.NewToken(strings.Repeat("x", maxRecord))
-	if _, err := sealRecord(exampleTicket(t), &r); !errors.Is(err, errTooLarge) {
+	if _, err := sealRecord(exampleTicket(t), &r, []byte("label")); !errors.Is(err, errTooLarge) {
 		t.Errorf("error is %v, want %v", err, errTooLarge)
 	}
 }
@@ -111,31 +119,35 @@ func TestARecordOverTheBoundIsRefused(t *testing.T) {
 // Every format that was ever released stays readable: the file of a version is written once (-update) and never changed.
 func TestRecordsOfEveryVersionSoFarCanBeRead(t *testing.T) {
 	t.Parallel()
-	want := exampleRecord()
-	const file = "testdata/record-v1.hex"
-	if _, err := os.Stat(file); err != nil && *update {
-		value, err := sealRecord(exampleTicket(t), &want)
+	for version := 1; version <= recordVersion; version++ {
+		want, file := exampleRecord(), fmt.Sprintf("testdata/record-v%d.hex", version)
+		if version == 1 {
+			want.superseded = nil
+		}
+		if _, err := os.Stat(file); err != nil && *update && version == recordVersion {
+			value, err := sealRecord(exampleTicket(t), &want, []byte("label"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(file, []byte(hex.EncodeToString(value)+"\n"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(file, []byte(hex.EncodeToString(value)+"\n"), 0o644); err != nil {
+		value, err := hex.DecodeString(strings.TrimSpace(string(text)))
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	value, err := hex.DecodeString(strings.TrimSpace(string(text)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, _, err := openRecord(exampleTicket(t), value)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(want, got, sameRecord); diff != "" {
-		t.Error(diff)
+		got, _, err := openRecord(exampleTicket(t), value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got, sameRecord); diff != "" {
+			t.Errorf("version %d: %s", version, diff)
+		}
 	}
 }
 
@@ -143,7 +155,7 @@ func TestRecordsOfEveryVersionSoFarCanBeRead(t *testing.T) {
 func TestARecordOfANewerVersionIsTroubleAndNotAbsence(t *testing.T) {
 	t.Parallel()
 	own, r := exampleTicket(t), exampleRecord()
-	value, err := sealRecord(own, &r)
+	value, err := sealRecord(own, &r, []byte("label"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +200,7 @@ func TestAdvisoryCVE2025_29923SwappedReplyFailsToOpen(t *testing.T) {
 	mine, theirs, r := exampleTicket(t), exampleTicket(t), exampleRecord()
 	theirs.storeKey = "postern:session:{theirs}"
 	theirs.id[0] ^= 1
-	value, err := sealRecord(theirs, &r)
+	value, err := sealRecord(theirs, &r, []byte("label"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,7 +219,7 @@ func TestAdvisoryCVE2023_35941FieldsCannotBeShifted(t *testing.T) {
 	one, two := exampleTicket(t), exampleTicket(t)
 	one.storeKey, two.storeKey = "ab", "a"
 	copy(two.id[:], "b")
-	if bytes.Equal(one.associated(1), two.associated(1)) {
+	if bytes.Equal(one.associated(1, nil), two.associated(1, nil)) {
 		t.Error("two different places have one associated data")
 	}
 	r1, r2 := exampleRecord(), exampleRecord()
@@ -223,7 +235,7 @@ func TestAdvisoryCVE2023_35941FieldsCannotBeShifted(t *testing.T) {
 func TestEveryFlippedBitAndEveryCutIsNoticed(t *testing.T) {
 	t.Parallel()
 	own, r := exampleTicket(t), exampleRecord()
-	value, err := sealRecord(own, &r)
+	value, err := sealRecord(own, &r, []byte("label"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -246,7 +258,7 @@ func TestRevisionsNeverRepeat(t *testing.T) {
 	own, r := exampleTicket(t), exampleRecord()
 	seen := map[Revision]bool{}
 	for range 1000 {
-		value, err := sealRecord(own, &r)
+		value, err := sealRecord(own, &r, []byte("label"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -294,7 +306,7 @@ func FuzzDecodeRecord(f *testing.F) {
 
 func FuzzOpenRecord(f *testing.F) {
 	own, r := exampleTicket(f), exampleRecord()
-	value, err := sealRecord(own, &r)
+	value, err := sealRecord(own, &r, []byte("label"))
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -18,11 +19,18 @@ const callBudget = 900 * time.Millisecond
 
 // RedisStore keeps sessions in Redis 7.0 or later, or Valkey: one server, Sentinel, or Cluster.
 type RedisStore struct {
-	client  redis.UniversalClient
-	replace *redis.Script
-	breaker breaker
-	metrics *storeMetrics
-	rand    io.Reader
+	client      redis.UniversalClient
+	credentials *credentials
+	sentinels   *sentinels // nil without
+	replicas    *replicas
+	metrics     *storeMetrics
+	now         func() time.Time
+	rand        io.Reader
+
+	guarded sync.Mutex
+	guards  []*guard // of every server that was found
+
+	replace, append, add, lock, unlock *redis.Script
 }
 
 // replaceScript is a compare-and-swap on the first bytes. The same call a second time, after its answer was lost, succeeds again.
@@ -39,29 +47,36 @@ return -1`
 // NewRedisStore connects to nothing yet: a Redis that is down does not stop the start. It returns an error for a configuration that cannot
 // work. Close it to close its connections.
 func NewRedisStore(cfg config.Redis, d Deps) (*RedisStore, error) {
-	options, err := redisOptions(cfg)
-	if err != nil {
+	d = d.withDefaults()
+	s := &RedisStore{
+		metrics: newStoreMetrics(d.Registerer), replicas: newReplicas(d), now: d.Now, rand: d.Rand,
+		replace: redis.NewScript(replaceScript), append: redis.NewScript(appendScript), add: redis.NewScript(addScript),
+		lock: redis.NewScript(lockScript), unlock: redis.NewScript(unlockScript),
+	}
+	if err := s.connect(cfg, d.Now); err != nil {
 		return nil, err
 	}
-	d = d.withDefaults()
-	return &RedisStore{
-		client:  redis.NewUniversalClient(options),
-		replace: redis.NewScript(replaceScript),
-		breaker: breaker{now: d.Now},
-		metrics: newStoreMetrics(d.Registerer),
-		rand:    d.Rand,
-	}, nil
+	s.showState(d.Registerer)
+	return s, nil
 }
 
 // Close closes the connections.
-func (s *RedisStore) Close() error { return s.client.Close() }
+func (s *RedisStore) Close() error {
+	err := s.client.Close()
+	if s.sentinels != nil {
+		s.sentinels.close()
+	}
+	return err
+}
 
-// Local is false: other replicas write here too.
-func (s *RedisStore) Local() bool { return false }
-
-// Ping asks whether Redis answers.
+// Ping asks whether Redis answers; of a Cluster, whether every primary does.
 func (s *RedisStore) Ping(ctx context.Context) error {
-	return s.do(ctx, "ping", func(ctx context.Context) error { return s.client.Ping(ctx).Err() })
+	return s.do(ctx, "ping", func(ctx context.Context) error {
+		if cluster, ok := s.client.(*redis.ClusterClient); ok {
+			return cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error { return node.Ping(ctx).Err() })
+		}
+		return s.client.Ping(ctx).Err()
+	})
 }
 
 // Create implements [Store].
@@ -98,7 +113,7 @@ func (s *RedisStore) Replace(ctx context.Context, key string, old Revision, valu
 
 // Delete implements [Store].
 func (s *RedisStore) Delete(ctx context.Context, key string) error {
-	return s.do(ctx, "delete session", func(ctx context.Context) error { return s.client.Del(ctx, key).Err() })
+	return s.deleteAcknowledged(ctx, key)
 }
 
 // Mark implements [Store]. The mark is a random text, by which a call that is made again after its answer was lost knows its own.
@@ -120,31 +135,20 @@ func (s *RedisStore) Mark(ctx context.Context, key string, ttl time.Duration) (b
 
 // do makes one call within its budget and sorts what comes of it.
 func (s *RedisStore) do(ctx context.Context, op string, call func(context.Context) error) error {
-	probe, ok := s.breaker.enter()
-	if !ok {
-		s.metrics.failed(op)
-		return &StoreError{Op: op, Err: errBreakerOpen}
-	}
-	bounded, cancel := context.WithTimeout(ctx, callBudget)
+	bounded, cancel := context.WithTimeoutCause(ctx, callBudget, errBudget)
 	defer cancel()
+	began := s.now()
 	err := call(bounded)
-	switch {
-	case err == nil, errors.Is(err, redis.Nil):
-		s.breaker.leave(probe, answered)
-		if err != nil {
-			return ErrNotFound
-		}
-		return nil
-	case errors.Is(ctx.Err(), context.Canceled): // the caller went away
-		s.breaker.leave(probe, unknown)
-		return fmt.Errorf("%s: %w", op, context.Canceled)
+	if ended := s.now(); !errors.Is(err, errBreakerOpen) {
+		s.metrics.called(ctx, op, ended, ended.Sub(began), err == nil || errors.Is(err, redis.Nil))
 	}
-	if _, replied := errors.AsType[redis.Error](err); replied { // a refusal, such as READONLY or OOM: quick, so no reason to stop asking
-		s.breaker.leave(probe, answered)
-	} else if ctx.Err() != nil { // the caller's own deadline, perhaps shorter than any store can answer
-		s.breaker.leave(probe, unknown)
-	} else {
-		s.breaker.leave(probe, silent)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, redis.Nil):
+		return ErrNotFound
+	case errors.Is(ctx.Err(), context.Canceled): // the caller went away
+		return fmt.Errorf("%s: %w", op, context.Canceled)
 	}
 	s.metrics.failed(op)
 	return &StoreError{Op: op, Err: err}

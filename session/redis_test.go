@@ -15,6 +15,7 @@ import (
 
 	"postern/config"
 	"postern/session"
+	"postern/session/redistest"
 	"postern/session/storetest"
 )
 
@@ -79,6 +80,7 @@ func TestS27TheStoreSeesNothingInTheClear(t *testing.T) {
 	ids := []string{w.IDOf(cookie), w.IDOf(other)}
 	idToken := w.provider.login().Tokens.ID.Raw()
 
+	w.Settle() // the lock is let go of
 	var dump strings.Builder
 	for keys := server.Client.Scan(t.Context(), 0, "*", 0).Iterator(); keys.Next(t.Context()); {
 		value, err := server.Client.Dump(t.Context(), keys.Val()).Result()
@@ -86,10 +88,13 @@ func TestS27TheStoreSeesNothingInTheClear(t *testing.T) {
 			t.Fatal(err)
 		}
 		dump.WriteString(keys.Val() + "\n" + value + "\n")
+		if keys.Val() == "postern:{log}" {
+			continue // stays, and is short
+		}
 		if ttl := server.Client.PTTL(t.Context(), keys.Val()).Val(); ttl <= 0 || ttl > 11*time.Hour {
 			t.Errorf("a key lives for %v", ttl)
 		}
-		if kind, rest, _ := strings.Cut(strings.TrimPrefix(keys.Val(), "postern:"), ":"); !slices.Contains([]string{"session", "once"}, kind) ||
+		if kind, rest, _ := strings.Cut(strings.TrimPrefix(keys.Val(), "postern:"), ":"); !slices.Contains([]string{"session", "sessions", "once"}, kind) ||
 			len(rest) != 45 || rest[0] != '{' || rest[44] != '}' {
 			t.Errorf("key %q is no kind and keyed hash", keys.Val())
 		}
@@ -155,21 +160,22 @@ func TestASessionOutlivesAnOutageOfRedisThatKeepsItsData(t *testing.T) {
 	w.wantAccess(cookie, "access-0")
 	server.Hang()
 	for range 5 {
-		began := time.Now()
-		if s, err := w.Use(t.Context(), cookie, true); s != nil || !isTrouble(err) {
-			t.Errorf("in the outage: %v, %v; want trouble", s, err)
-		}
-		if took := time.Since(began); took > callLimit {
+		took := redistest.Took(func() {
+			if s, err := w.Use(t.Context(), cookie, true); s != nil || !isTrouble(err) {
+				t.Errorf("in the outage: %v, %v; want trouble", s, err)
+			}
+		})
+		if took > callLimit {
 			t.Errorf("a request waited %v", took)
 		}
 	}
 	server.Resume()
-	for deadline := time.Now().Add(3 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for clock := redistest.StartClock(); ; time.Sleep(20 * time.Millisecond) {
 		access, err := w.use(cookie)
 		if err == nil && access == "access-0" {
 			return
 		}
-		if time.Now().After(deadline) {
+		if clock.Elapsed() > 3*time.Second {
 			t.Fatalf("after the outage: %q, %v", access, err)
 		}
 	}

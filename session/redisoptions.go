@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -13,6 +14,38 @@ import (
 
 	"postern/config"
 )
+
+// connect makes the client, which does no I/O yet.
+func (s *RedisStore) connect(cfg config.Redis, now func() time.Time) error {
+	options, err := redisOptions(cfg)
+	if err != nil {
+		return err
+	}
+	made := &conns{tls: options.TLSConfig, open: map[*conn]bool{}}
+	if len(cfg.SentinelAddresses) > 0 {
+		s.sentinels = newSentinels(cfg.SentinelMaster, cfg.SentinelAddresses, options)
+		made.primary = s.sentinels.primary
+	}
+	s.credentials = newCredentials(options.Username, options.Password)
+	options.Dialer, options.CredentialsProvider = made.dial, s.credentials.get
+	s.client = redis.NewUniversalClient(options)
+	guarded := func(node *redis.Client, more func()) {
+		node.AddHook(s.watchGuard(&guard{breaker: breaker{now: now}, gone: func() {
+			made.dropAsked(node.Options().Addr)
+			more()
+		}}))
+	}
+	switch client := s.client.(type) {
+	case *redis.ClusterClient: // each node as it is found
+		client.AddHook(oneKeyEach{})
+		client.OnNewNode(func(node *redis.Client) {
+			guarded(node, func() { client.ReloadState(context.Background()) }) // a replica may have taken over
+		})
+	case *redis.Client:
+		guarded(client, func() {})
+	}
+	return nil
+}
 
 // redisOptions says how to reach Redis. redis.uri gives the credentials, the database and TLS also for Sentinel and Cluster, whose
 // addresses come from their own options.
@@ -32,11 +65,11 @@ func redisOptions(cfg config.Redis) (*redis.UniversalOptions, error) {
 		if cfg.SentinelMaster == "" {
 			return nil, errors.New("redis.sentinel-addresses needs redis.sentinel-master")
 		}
-		o.Addrs, o.MasterName = cfg.SentinelAddresses, cfg.SentinelMaster
+		o.Addrs = []string{"the primary of " + cfg.SentinelMaster} // found anew for each connection
 	case len(cfg.ClusterAddresses) > 0:
 		o.Addrs, o.IsClusterMode = cfg.ClusterAddresses, true
 	}
-	if o.TLSConfig != nil && len(o.Addrs) > 0 && (o.MasterName != "" || o.IsClusterMode) {
+	if o.TLSConfig != nil && (len(cfg.SentinelAddresses) > 0 || o.IsClusterMode) {
 		o.TLSConfig.ServerName = "" // each node's own name, not that of redis.uri
 	}
 	if err := trustCA(cfg, o); err != nil {
@@ -96,9 +129,12 @@ func trustCA(cfg config.Redis, o *redis.UniversalOptions) error {
 // and 1.7 seconds for one that is gone.
 func boundTimes(o *redis.UniversalOptions, idleSeconds int) {
 	o.ContextTimeoutEnabled = true
-	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = 400*time.Millisecond, 400*time.Millisecond, 400*time.Millisecond
+	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = dialTimeout, 400*time.Millisecond, 400*time.Millisecond
 	o.PoolTimeout = 400 * time.Millisecond
 	o.MaxRetries, o.DialerRetries = 1, 1
+	if o.IsClusterMode {
+		o.MaxRetries = -1 // of a node's client: that of the Cluster tries again by itself
+	}
 	o.MinIdleConns = 1
 	o.PipelinePoolSize = -1 // a second pool, for pipelines that there are none of
 	o.ReadBufferSize, o.WriteBufferSize = 16<<10, 16<<10

@@ -6,10 +6,11 @@ import (
 	"time"
 
 	"postern/oidc"
+	"postern/oidc/trace"
 )
 
 const (
-	grantBudget  = 15 * time.Second // of one refresh, until the provider's answer is there
+	grantBudget  = 15 * time.Second // of one grant, and of waiting for the lock before it
 	keepBudget   = 2 * time.Minute  // of writing tokens that were granted; the old ones may be worth nothing any more
 	refreshPause = 5 * time.Second  // after trouble, per session
 	longestPause = time.Minute      // whatever Retry-After says
@@ -17,89 +18,109 @@ const (
 
 // renew joins the refresh of a session that is under way, or starts one. It goes on without the request that started it, so a client that
 // goes away harms nobody.
-func (m *Manager) renew(o *opened, now time.Time, why purpose) *flight {
+func (m *Manager) renew(ctx context.Context, o *opened, now time.Time, why purpose) *flight {
 	f, isNew := m.flights.join(o.ticket.storeKey, now)
 	if isNew {
-		m.running.Go(func() { m.flights.leave(o.ticket.storeKey, f, m.fly(f, o, why)) })
+		work, span := trace.Start(trace.Carry(m.background, ctx), "session refresh", trace.Internal)
+		begun := m.tasks.run(func() {
+			m.flights.leave(o.ticket.storeKey, f, m.fly(work, f, o, why))
+			span.End(f.err) // it has landed
+		})
+		if !begun {
+			f.land(nil, &oidc.TroubleError{Provider: m.cfg.Provider, Op: "renew tokens", Err: errClosed})
+			m.flights.leave(o.ticket.storeKey, f, time.Time{})
+		}
 	}
 	return f
 }
 
-// fly is one refresh: read what is there now, ask the provider, keep what it answers. It returns when the next one may start, zero for at
-// any time.
-func (m *Manager) fly(f *flight, o *opened, why purpose) (retryAt time.Time) {
-	ctx, cancel := context.WithTimeout(m.background, grantBudget)
+// fly is one refresh, under a context that lives as long as the manager: have the session alone, read what is there now, ask the provider, keep
+// what it answers. It returns when the next one may start, zero for at any time.
+func (m *Manager) fly(work context.Context, f *flight, o *opened, why purpose) (retryAt time.Time) {
+	ctx, cancel := context.WithTimeout(work, grantBudget)
 	defer cancel()
-	o, err := m.read(ctx, o.ticket, o)
-	if err == nil {
-		err = o.state(m.now())
+	needed := func(o *opened) bool {
+		s := o.snapshot()
+		return s.renewable(m.now()) && (why == onRequest || s.due(m.now()))
 	}
+	o, release, err := m.exclusive(ctx, o, needed)
 	if err != nil {
+		if trouble(err) {
+			m.metrics.refreshed(refreshStore)
+		}
 		f.land(nil, err)
 		return time.Time{}
 	}
-	if s := o.snapshot(); !s.renewable(m.now()) || why == automatically && !s.due(m.now()) {
+	defer release()
+	if !needed(o) {
+		m.metrics.refreshed(refreshElsewhere)
 		f.land(o, nil) // somebody else was faster
 		return time.Time{}
 	}
-	grant, err := m.refresher.Refresh(ctx, oidc.Grant{Tokens: o.session.Tokens(), Identity: o.session.identity})
+	// Not what waiting has left of the time: a grant that is cut off may have used up the refresh token.
+	asking, asked := context.WithTimeout(work, grantBudget)
+	defer asked()
+	grant, err := m.refresher.Refresh(asking, oidc.Grant{Tokens: o.session.Tokens(), Identity: o.session.identity})
 	if err != nil {
-		return m.refused(f, o, err)
+		return m.refused(work, f, o, err)
 	}
 	if other := grant.Identity; other.Subject() != o.session.identity.Subject() || other.Tenant() != o.session.identity.Tenant() ||
 		other.Object() != o.session.identity.Object() { // whatever the refresher says: a record never changes hands
-		return m.refused(f, o, oidc.ErrOtherPerson)
+		return m.refused(work, f, o, oidc.ErrOtherPerson)
 	}
-	return m.keep(f, o, grant)
+	return m.keep(work, f, o, grant)
 }
 
 // keep writes new tokens. The provider may have ended the old ones, so it goes on trying for a while when the store is in trouble; those
 // who wait are served meanwhile, and so are those who come: the flight is not over.
-func (m *Manager) keep(f *flight, o *opened, grant oidc.Grant) (retryAt time.Time) {
-	ctx, cancel := context.WithTimeout(m.background, keepBudget)
+func (m *Manager) keep(work context.Context, f *flight, o *opened, grant oidc.Grant) (retryAt time.Time) {
+	ctx, cancel := context.WithTimeout(work, keepBudget)
 	defer cancel()
 	fresh := m.renewed(o.record, grant)
-	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 250*time.Millisecond) {
 		kept, err := m.keepOnce(ctx, o, fresh)
 		switch {
 		case err == nil:
-			m.metrics.count(refreshRenewed)
+			m.metrics.refreshed(refreshRenewed)
 			f.land(kept, nil)
+			m.announce(ctx, kept)
 			return time.Time{}
 		case errors.Is(err, ErrNoSession): // ended meanwhile: what was granted is dropped
 			f.land(nil, err)
 			return time.Time{}
 		case kept == nil: // nothing that could be a session
-			return m.refused(f, o, err)
+			return m.refused(work, f, o, err)
 		}
 		f.land(kept, nil)
 		m.log.WarnContext(ctx, "new tokens could not be kept yet", "session", o.ticket.logName, "error", err)
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
-			m.metrics.count(refreshLost)
+			m.metrics.refreshed(refreshLost)
 			m.log.ErrorContext(ctx, "new tokens could not be kept and are lost", "session", o.ticket.logName, "error", err)
 			return time.Time{}
 		}
 	}
 }
 
-// keepOnce writes the new tokens onto the newest state of the record. In trouble it returns that state as it was to be, beside the error.
+// keepOnce writes the new tokens onto the newest state of the record. In trouble it returns that state as it was to be, beside the error. A
+// refresh that was written meanwhile stays: whoever made it had the session after us, so its tokens are the provider's latest.
 func (m *Manager) keepOnce(ctx context.Context, o *opened, fresh record) (*opened, error) {
+	base := o.record.refreshed
 	for {
 		written, err := m.write(ctx, o, merge(o.record, fresh))
 		switch {
 		case errors.Is(err, ErrNotFound):
-			m.cache.forget(o.ticket.cookie)
+			m.cache.forget(o.ticket.handle)
 			return nil, ErrNoSession
 		case !errors.Is(err, ErrConflict):
 			return written, err
 		}
-		newest, err := m.read(ctx, o.ticket, o)
+		newest, err := m.read(ctx, o.ticket, o, true)
 		if err != nil {
 			return written, err
 		}
-		if newest.record.refreshed.After(fresh.refreshed) {
+		if !newest.record.refreshed.Equal(base) {
 			return newest, nil
 		}
 		o = newest
@@ -108,6 +129,7 @@ func (m *Manager) keepOnce(ctx context.Context, o *opened, fresh record) (*opene
 
 // renewed is a record with the tokens of a grant. The session's own times stay.
 func (m *Manager) renewed(r record, grant oidc.Grant) record {
+	r.superseded = r.supersede(m.now())
 	r.refreshed, r.expiry = m.time(), grant.Tokens.Expiry.UTC().Round(0)
 	if r.expiry.IsZero() {
 		r.expiry = r.ends
@@ -146,12 +168,12 @@ func endsSession(err error) *EndedError {
 	return nil
 }
 
-func (m *Manager) refused(f *flight, o *opened, err error) (retryAt time.Time) {
+func (m *Manager) refused(work context.Context, f *flight, o *opened, err error) (retryAt time.Time) {
 	if ended := endsSession(err); ended != nil {
-		return m.ended(f, o, ended)
+		return m.ended(work, f, o, ended)
 	}
-	m.metrics.count(refreshTrouble)
-	m.log.WarnContext(m.background, "tokens could not be renewed", "session", o.ticket.logName, "error", err)
+	m.metrics.refreshed(refreshTrouble)
+	m.log.WarnContext(work, "tokens could not be renewed", "session", o.ticket.logName, "error", err)
 	pause := refreshPause
 	if trouble, ok := errors.AsType[*oidc.TroubleError](err); ok {
 		pause = min(max(pause, trouble.RetryAfter), longestPause)
@@ -163,20 +185,25 @@ func (m *Manager) refused(f *flight, o *opened, err error) (retryAt time.Time) {
 }
 
 // ended marks the session as ended for good, so that nobody asks the provider again. The id token stays, as the hint for a logout.
-func (m *Manager) ended(f *flight, o *opened, ended *EndedError) (retryAt time.Time) {
+func (m *Manager) ended(work context.Context, f *flight, o *opened, ended *EndedError) (retryAt time.Time) {
 	name := o.ticket.logName
-	m.metrics.count(refreshEnded)
-	m.log.InfoContext(m.background, "the provider ended a session", "session", name, "code", ended.Code)
-	ctx, cancel := context.WithTimeout(m.background, grantBudget)
+	m.metrics.refreshed(refreshEnded)
+	m.log.InfoContext(work, "the provider ended a session", "session", name, "code", ended.Code)
+	m.auditRefused(work, o, ended)
+	ctx, cancel := context.WithTimeout(work, grantBudget)
 	defer cancel()
 	asked := o.record.refreshed
 	for {
 		r := o.record
 		r.endedBy, r.challenge = ended.Code, ended.Claims
+		r.superseded = r.supersede(m.now()) // a logout still ends the access token (S-09)
 		r.access, r.refresh = oidc.Token{}, oidc.Token{}
-		_, err := m.write(ctx, o, r)
+		written, err := m.write(ctx, o, r)
+		if err == nil {
+			m.announce(ctx, written)
+		}
 		if errors.Is(err, ErrConflict) {
-			if o, err = m.read(ctx, o.ticket, o); err == nil && !o.record.refreshed.After(asked) {
+			if o, err = m.read(ctx, o.ticket, o, true); err == nil && !o.record.refreshed.After(asked) {
 				continue // a touch
 			} else if err == nil {
 				f.land(o, nil) // another replica's refresh was faster, and the refusal is about a token that it used up
@@ -184,6 +211,9 @@ func (m *Manager) ended(f *flight, o *opened, ended *EndedError) (retryAt time.T
 			}
 		}
 		if err == nil || errors.Is(err, ErrNotFound) || errors.Is(err, ErrNoSession) {
+			if err == nil {
+				m.metrics.end(endedProvider)
+			}
 			f.land(nil, ended)
 			return time.Time{}
 		}

@@ -217,7 +217,7 @@ func TestWithoutARefreshTokenTheSessionLastsAsLongAsItsToken(t *testing.T) {
 		w := newWorld(t, worldConfig{})
 		grant := w.provider.login()
 		grant.Tokens.Refresh = oidc.Token{}
-		_, cookie, err := w.Create(t.Context(), grant, "")
+		_, cookie, err := w.Create(t.Context(), grant, session.Login{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -445,7 +445,7 @@ func TestTheNewerTokensWinOverARefusalForTheOlder(t *testing.T) {
 		two := newWorld(t, worldConfig{store: store})
 		cookie := one.login()
 		two.provider.answer = func(context.Context, int) error { // while two asks, one renews
-			time.Sleep(time.Second)
+			store.loseLocks() // as when this replica was stopped for a while
 			one.wantAccess(cookie, "access-1")
 			return &oidc.RefusalError{Provider: "openid", Code: "invalid_grant", Status: 400}
 		}

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -9,17 +10,20 @@ import (
 
 // Session is what was known about one login at one moment. It never changes; whoever wants to know more recent things asks the [Manager].
 type Session struct {
+	ticket    *ticket
 	record    *record
 	identity  *oidc.Identity
 	hashedID  string
 	timeout   time.Time // idle timeout, including what has not been written to the store yet; zero for none
 	autoRenew bool
+	renews    bool // there is a refresh token
 }
 
 // Identity is who is logged in: the newest id token, and what of the access token counts (S-18).
 func (s *Session) Identity() *oidc.Identity { return s.identity }
 
-// Tokens are the newest tokens. Those of a session that the provider ended are gone, but for the id token.
+// Tokens are the newest tokens. Those of a session that the provider ended are gone, but for the id token. [Manager.Use] may bring the access
+// token alone; see [ManagerConfig.KeepIDToken].
 func (s *Session) Tokens() oidc.Tokens {
 	return oidc.Tokens{Access: s.record.access, Refresh: s.record.refresh, ID: s.record.id, Expiry: s.record.expiry}
 }
@@ -37,13 +41,32 @@ type opened struct {
 	revision Revision
 	record   record
 	activity *activity
-	session  *Session // as the record has it
+	session  *Session  // as the record has it
+	read     time.Time // when the store was asked
+	light    bool      // the refresh token, and mostly the id token, are in the store only
 }
 
-// activity is how far the idle timeout has moved since it was last written to the store.
+// lighten is the state as memory keeps it: without what no request for the app needs, which is a good part of a record. Tokens are copied,
+// as they are parts of the whole.
+func (o *opened) lighten(keepID bool) *opened {
+	if o.light {
+		return o
+	}
+	l, s := *o, *o.session
+	r := &l.record
+	l.light, l.session, s.record = true, &s, r
+	r.access, r.refresh = oidc.NewToken(strings.Clone(r.access.Raw())), oidc.Token{}
+	if r.id = (oidc.Token{}); keepID {
+		r.id = oidc.NewToken(strings.Clone(o.record.id.Raw()))
+	}
+	return &l
+}
+
+// activity is how far the idle timeout has moved since it was last written to the store, and what else requests have left in this process.
 type activity struct {
 	timeout atomic.Int64 // nanoseconds since 1970
 	writing atomic.Bool
+	planned atomic.Bool // the next refresh is; see ahead
 }
 
 // snapshot is the session with the idle timeout as it is now.
@@ -81,5 +104,5 @@ func (o *opened) idle(now time.Time) bool {
 func (o *opened) weight() uint32 {
 	r := &o.record
 	tokens := len(r.access.Raw()) + len(r.refresh.Raw()) + len(r.id.Raw())
-	return uint32(2048 + tokens + 3*len(r.claims) + 2*len(r.granted))
+	return uint32(1536 + tokens + 2*len(r.claims) + 2*len(r.granted))
 }

@@ -2,6 +2,7 @@ package session
 
 import (
 	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -21,6 +22,15 @@ const (
 // wanted fingerprint would have to carry a valid seal as well, so looking one up tells nothing by the time it takes.
 type fingerprint [sha256.Size]byte
 
+// handle names a session wherever its ticket is not: in the store, and in what replicas tell each other. It is a keyed hash of the id, so it
+// opens nothing.
+type handle [sha256.Size]byte
+
+func (h handle) String() string { return base64.RawURLEncoding.EncodeToString(h[:]) }
+
+// storeKey is where the record is.
+func (h handle) storeKey() string { return storeKey("session", h.String()) }
+
 // ticket is what the session cookie holds: where the record is, and the key that opens it. Neither the store nor the key ring has that key.
 type ticket struct {
 	id      [idSize]byte
@@ -28,8 +38,11 @@ type ticket struct {
 
 	sealedBy *key        // the key of the ring that sealed the cookie
 	cookie   fingerprint // of the cookie value
-	storeKey string
+	handle   handle
+	storeKey string // of the handle
 	logName  string // what logs call this session (S-37)
+
+	wonderwall bool // of a wonderwall SSO server: the place in the store is theirs to choose (S-49)
 }
 
 // newTicket takes a new id and a new data key from the source.
@@ -113,12 +126,16 @@ func (ts tickets) open(value string, print fingerprint) (*ticket, error) {
 	}
 	t.sealedBy, t.cookie = sealedBy, print
 	// By the key that sealed the ticket, not by the ring's first: rotation must not move records.
-	t.storeKey = storeKey("session", sealedBy.hash("session", string(t.id[:])))
+	t.handle = sealedBy.mac("session", string(t.id[:]))
+	t.storeKey = t.handle.storeKey()
 	t.logName = sealedBy.hash("log", string(t.id[:]))[:22]
 	return t, nil
 }
 
-func fingerprintOf(cookieValue string) fingerprint { return sha256.Sum256([]byte(cookieValue)) }
+func fingerprintOf(cookieValue string) fingerprint {
+	var buffer [maxTicketCookie]byte // a conversion to bytes would be on the heap
+	return sha256.Sum256(append(buffer[:0], cookieValue...))
+}
 
 // storeKey names a place in the store by a keyed hash and nothing else (S-27). The braces keep all keys of one hash on one node of a
 // Redis Cluster.

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"postern/oidc"
+	"postern/oidc/meter"
+	"postern/oidc/trace"
 )
 
 // Use finds the session of a proxied request. Tokens that are due are renewed: in the background while the access token lives, and only
@@ -14,18 +16,16 @@ import (
 // Errors: [ErrNoSession], [ErrEnded] with its kinds, [ErrInactive]; [*StoreError]; [*oidc.TroubleError] when the access token has expired
 // and the provider cannot be asked; the context's own when the caller went away, which harms nobody else's refresh.
 func (m *Manager) Use(ctx context.Context, cookieValue string, activity bool) (*Session, error) {
-	o, err := m.find(ctx, cookieValue)
-	if err != nil {
-		return nil, err
-	}
 	now := m.now()
-	if err := o.state(now); err != nil {
+	o, err := m.find(ctx, cookieValue, now)
+	if err != nil {
 		return nil, err
 	}
 	if activity {
 		if o, err = m.touch(ctx, o, now); err != nil {
 			return nil, err
 		}
+		m.ahead.note(m, o)
 	}
 	s := o.snapshot()
 	if m.cfg.ManualRefreshOnly || !s.due(now) {
@@ -34,7 +34,7 @@ func (m *Manager) Use(ctx context.Context, cookieValue string, activity bool) (*
 		}
 		return s, nil
 	}
-	f := m.renew(o, now, automatically)
+	f := m.renew(ctx, o, now, automatically)
 	if !s.expired(now) && (!f.landed() || trouble(f.err)) {
 		return s, nil
 	}
@@ -44,7 +44,7 @@ func (m *Manager) Use(ctx context.Context, cookieValue string, activity bool) (*
 // Refresh renews the tokens now, unless they are on cooldown or there is no refresh token; then it returns the session as it is, as it does
 // while the old access token lives and the provider is in trouble. It moves the idle timeout. Errors are those of [Manager.Use].
 func (m *Manager) Refresh(ctx context.Context, cookieValue string) (*Session, error) {
-	o, err := m.find(ctx, cookieValue)
+	o, err := m.look(ctx, cookieValue)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +59,7 @@ func (m *Manager) Refresh(ctx context.Context, cookieValue string) (*Session, er
 	if !s.renewable(now) {
 		return s, nil
 	}
-	renewed, err := m.await(ctx, m.renew(o, now, onRequest))
+	renewed, err := m.await(ctx, m.renew(ctx, o, now, onRequest))
 	if trouble(err) && !s.expired(now) {
 		return s, nil
 	}
@@ -68,11 +68,13 @@ func (m *Manager) Refresh(ctx context.Context, cookieValue string) (*Session, er
 
 // await waits for a refresh, or for the caller to go away.
 func (m *Manager) await(ctx context.Context, f *flight) (*Session, error) {
+	began := time.Now()
 	select {
 	case <-f.done:
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+	meter.Waited(ctx, time.Since(began))
 	if f.err != nil {
 		return nil, f.err
 	}
@@ -81,7 +83,7 @@ func (m *Manager) await(ctx context.Context, f *flight) (*Session, error) {
 
 // renewable says whether tokens may be renewed at all now.
 func (s *Session) renewable(now time.Time) bool {
-	return s.record.endedBy == "" && !s.record.refresh.Empty() && !now.Before(s.cooldownEnd())
+	return s.record.endedBy == "" && s.renews && !now.Before(s.cooldownEnd())
 }
 
 // due says whether a request makes the tokens be renewed.
@@ -103,20 +105,25 @@ func (m *Manager) touch(ctx context.Context, o *opened, now time.Time) (*opened,
 	}
 	defer o.activity.writing.Store(false)
 	ctx = context.WithoutCancel(ctx) // the store bounds its calls itself
-	for range 3 {
-		r := o.record
-		r.timeout = timeout
-		written, err := m.write(ctx, o, r)
-		if err == nil || !errors.Is(err, ErrConflict) {
-			return m.touched(ctx, o, written, err)
+	for range 4 {
+		if !o.light {
+			r := o.record
+			r.timeout = timeout
+			written, err := m.write(ctx, o, r)
+			if err == nil || !errors.Is(err, ErrConflict) {
+				return m.touched(ctx, o, written, err)
+			}
 		}
-		// A refresh, or another replica's touch: move the timeout of what is there now, and leave everything else as they wrote it.
-		if o, err = m.read(ctx, o.ticket, o); err != nil {
+		// Memory has not all that is to be written, or it is behind a refresh or another replica's touch: move the timeout of what is there now,
+		// and leave everything else as it is.
+		whole, err := m.read(ctx, o.ticket, o, true)
+		if err != nil {
+			return m.touched(ctx, o, nil, err)
+		}
+		if err := whole.state(now); err != nil {
 			return nil, err
 		}
-		if err := o.state(now); err != nil {
-			return nil, err
-		}
+		o = whole
 		if !m.worthWriting(o, timeout) {
 			return o, nil
 		}
@@ -129,8 +136,8 @@ func (m *Manager) touched(ctx context.Context, before, written *opened, err erro
 	switch {
 	case err == nil:
 		return written, nil
-	case errors.Is(err, ErrNotFound):
-		m.cache.forget(before.ticket.cookie)
+	case errors.Is(err, ErrNotFound), errors.Is(err, ErrNoSession):
+		m.cache.forget(before.ticket.handle)
 		return nil, ErrNoSession
 	}
 	m.log.WarnContext(ctx, "the idle timeout could not be written", "session", before.ticket.logName, "error", err)
@@ -154,7 +161,7 @@ func (a *activity) move(timeout time.Time) {
 
 // write replaces the record of a session, if it still is the one that was opened.
 func (m *Manager) write(ctx context.Context, o *opened, r record) (*opened, error) {
-	value, err := sealRecord(o.ticket, &r)
+	value, err := m.seal(o.ticket, &r)
 	if err != nil {
 		return nil, err
 	}
@@ -162,11 +169,18 @@ func (m *Manager) write(ctx context.Context, o *opened, r record) (*opened, erro
 	if err != nil {
 		return nil, err
 	}
-	since := m.cache.generation(o.ticket.cookie)
-	if err := m.store.Replace(ctx, o.ticket.storeKey, o.revision, value); err != nil {
+	since := m.cache.generation(o.ticket.handle)
+	ctx, span := trace.Start(ctx, "session store replace", trace.Client)
+	err = m.store.Replace(ctx, o.ticket.storeKey, o.revision, value)
+	endStore(span, err)
+	if err != nil {
 		return next, err
 	}
 	m.cache.keepWritten(next, since)
+	if m.graves.has(o.ticket.handle) { // whoever ends it has written the log and not deleted the record yet
+		m.cache.forget(o.ticket.handle)
+		return next, ErrNotFound
+	}
 	return next, nil
 }
 

@@ -25,18 +25,21 @@ var arrows = map[string][]string{
 	"obo":     {"oidc", "config"},
 	"proxy":   {"session", "obo", "oidc", "config"},
 	"cmd":     {"proxy", "session", "obo", "oidc", "config"},
+	"charts":  {"cmd", "config"}, // tests of the chart alone, against the injector
 }
 
 // Packages that are narrower than their room: who may import them, and what they may import.
 var (
 	narrow    = map[string][]string{"proxy/policy": {"oidc"}, "proxy/pages": nil} // import nothing else of the module
-	testsOnly = []string{"oidc/devidp", "session/storetest", "cmd/postern/e2e"}
-	devIdP    = "oidc/devidp" // the one of them that cmd may import too: it is what `postern demo` and `postern idp` run
+	testsOnly = []string{"oidc/devidp", "session/storetest", "session/redistest", "cmd/postern/e2e", "charts/series"}
+	injector  = "cmd/postern-injector" // knows of the house only what the operator may say
+	devIdP    = "oidc/devidp"          // the one of them that cmd may import too: it is what `postern demo` and `postern idp` run
 )
 
 const (
 	modulePath = "postern"
 	goOIDC     = "github.com/coreos/go-oidc/v3/oidc"
+	comparing  = "cmd/postern/bench/verifying.go" // measures what that library takes, beside Postern
 	jwx        = "github.com/lestrrat-go/jwx/"
 )
 
@@ -63,7 +66,8 @@ func TestBinaryLinksNoTestToolsAndNoKubernetes(t *testing.T) {
 	}
 	linked := strings.Fields(string(out))
 	never := []string{
-		"k8s.io/", "sigs.k8s.io/", "testing", "github.com/chromedp/", "github.com/alicebob/", "postern/session/storetest", "postern/cmd/postern/e2e",
+		"k8s.io/", "sigs.k8s.io/", "testing", "github.com/chromedp/", "github.com/alicebob/", "postern/session/storetest", "postern/session/redistest",
+		"postern/cmd/postern/e2e", "google.golang.org/grpc/", "google.golang.org/grpc", "go.opentelemetry.io/",
 	}
 	if !slices.Contains(linked, "net/http") {
 		t.Fatal("go list -deps does not even name net/http")
@@ -161,15 +165,23 @@ func (f sourceFile) inside(target string) string {
 		return fmt.Sprintf("room %q is not in the house", f.room)
 	case f.isNarrow() && target != f.pkg && !slices.Contains(narrow[f.pkg], target):
 		return fmt.Sprintf("%s must not know %s", f.pkg, target)
-	case slices.Contains(testsOnly, target) && !f.test && f.pkg != target && (target != devIdP || f.room != "cmd"):
+	case slices.Contains(testsOnly, target) && !f.test && f.pkg != target && !(slices.Contains(testsOnly, f.pkg) && f.pkg != devIdP) && (target != devIdP || f.room != "cmd"):
 		return fmt.Sprintf("%s is for tests, but this is none", target)
 	case slices.Contains(testsOnly, target) && f.test:
 		return "" // a test may use them wherever it stands; the compiler refuses cycles
+	case f.ofInjector() && !f.test && !within(f.pkg, injector+"/e2e") && target != "config" && !within(target, injector):
+		return fmt.Sprintf("the injector knows config and itself, not %s", target)
+	case !f.ofInjector() && f.room != "charts" && within(target, injector):
+		return fmt.Sprintf("%s is for the injector alone", target)
 	case room != f.room && !slices.Contains(allowed, room):
 		return fmt.Sprintf("%s must not know %s", f.room, target)
 	}
 	return ""
 }
+
+func (f sourceFile) ofInjector() bool { return within(f.pkg, injector) }
+
+func within(pkg, root string) bool { return pkg == root || strings.HasPrefix(pkg, root+"/") }
 
 func (f sourceFile) isNarrow() bool {
 	_, is := narrow[f.pkg]
@@ -179,10 +191,14 @@ func (f sourceFile) isNarrow() bool {
 // outside judges the import of somebody else's package.
 func (f sourceFile) outside(target, alias string) string {
 	switch {
-	case target == goOIDC && f.room != "oidc":
+	case target == goOIDC && f.room != "oidc" && f.name != comparing:
 		return "go-oidc is for oidc alone"
 	case target == goOIDC && alias != "gooidc":
 		return "go-oidc is imported as gooidc"
+	case !f.ofInjector() && (strings.HasPrefix(target, "k8s.io/") || strings.HasPrefix(target, "sigs.k8s.io/")):
+		return "Kubernetes is for the injector alone"
+	case strings.HasPrefix(target, "k8s.io/client-go/") || strings.HasPrefix(target, "sigs.k8s.io/controller-runtime/"):
+		return "the injector speaks to Kubernetes over net/http"
 	case strings.HasPrefix(target, jwx) && f.name != "oidc/jose.go" && f.pkg != devIdP && !f.test:
 		return "jwx is for oidc/jose.go alone"
 	}
@@ -227,6 +243,7 @@ func TestImportArrowsFindEveryBrokenOne(t *testing.T) {
 		"session/a.go":           imports(`"postern/obo"`),
 		"session/b.go":           imports(`gooidc "github.com/coreos/go-oidc/v3/oidc"`),
 		"session/c.go":           imports(`"postern/session/storetest"`),
+		"oidc/devidp/a.go":       imports(`"postern/session/redistest"`),
 		"obo/a.go":               imports(`"postern/session"`),
 		"obo/b.go":               imports(`. "postern/oidc"`),
 		"proxy/a.go":             imports(`"postern/cmd/postern"`),
@@ -239,6 +256,15 @@ func TestImportArrowsFindEveryBrokenOne(t *testing.T) {
 		"cmd/postern/b.go":       imports(`"github.com/lestrrat-go/jwx/v2/jwk"`),
 		"util/a.go":              imports(`"postern/config"`),
 		"proxy/policy/b_test.go": imports(`"postern/proxy"`),
+
+		"cmd/postern/d.go":                  imports(`"postern/cmd/postern-injector/inject"`),
+		"cmd/postern/e.go":                  imports(`"k8s.io/api/core/v1"`),
+		"proxy/f.go":                        imports(`"sigs.k8s.io/yaml"`),
+		"config/b_test.go":                  imports(`"k8s.io/apimachinery/pkg/api/resource"`),
+		"cmd/postern-injector/a.go":         imports(`"postern/oidc"`),
+		"cmd/postern-injector/inject/a.go":  imports(`"postern/proxy/policy"`),
+		"cmd/postern-injector/kube/a.go":    imports(`"k8s.io/client-go/rest"`),
+		"cmd/postern-injector/webhook/a.go": imports(`"postern/cmd/postern/e2e"`),
 	}
 	sound := fstest.MapFS{
 		"oidc/jose.go":         imports(`"github.com/lestrrat-go/jwx/v2/jwk"`),
@@ -250,9 +276,13 @@ func TestImportArrowsFindEveryBrokenOne(t *testing.T) {
 		"proxy/e.go":           file(`import "postern/session"`, `import "postern/proxy/policy"`, `import "postern/obo/tokenapi"`),
 		"proxy/e_test.go":      file(`import "postern/oidc"`, "func f() { oidc.RestoreIdentity() }"),
 		"cmd/postern/c.go":     file(`import "postern/oidc/devidp"`, `import "postern/proxy"`),
-		"cmd/postern/e2e/a.go": imports(`"testing"`),
-		"cmd/x/testdata/a.go":  imports(`"postern/nowhere"`),
-		".ci/tool/a.go":        imports(`"postern/nowhere"`),
+		"cmd/postern/e2e/a.go": imports(`"postern/session/redistest"`),
+
+		"cmd/postern-injector/b.go":          file(`import "postern/config"`, `import "postern/cmd/postern-injector/inject"`),
+		"cmd/postern-injector/inject/b.go":   file(`import "postern/config"`, `import corev1 "k8s.io/api/core/v1"`),
+		"cmd/postern-injector/e2e/a_test.go": imports(`"postern/oidc/devidp"`),
+		"cmd/x/testdata/a.go":                imports(`"postern/nowhere"`),
+		".ci/tool/a.go":                      imports(`"postern/nowhere"`),
 	}
 	bad, files, err := forbidden(broken)
 	if err != nil || files != len(broken) {

@@ -5,10 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"net/http"
 	"strings"
-	"time"
 
 	"postern/config"
 )
@@ -53,62 +50,6 @@ func printConfig(_ context.Context, p program) int {
 		return exitFailure
 	}
 	return exitOK
-}
-
-// healthcheck asks the running sidecar of this configuration whether it is ready.
-func healthcheck(ctx context.Context, p program) int {
-	loaded, code := load(p)
-	if loaded == nil {
-		return code
-	}
-	address := loaded.Config.Server.ProbeBindAddress
-	if address == "" {
-		_, _ = fmt.Fprintln(p.stderr, "postern: probe-bind-address is not set, so there is nothing to ask")
-		return exitFailure
-	}
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
-	defer cancel()
-	if err := askReady(ctx, address); err != nil {
-		_, _ = fmt.Fprintln(p.stderr, "postern:", err)
-		return exitFailure
-	}
-	_, _ = fmt.Fprintln(p.stdout, "ready")
-	return exitOK
-}
-
-func askReady(ctx context.Context, address string) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://localhost/readyz", nil)
-	if err != nil {
-		return err
-	}
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return dialOwn(ctx, address)
-	}}}
-	response, err := client.Do(request)
-	if err != nil {
-		return fmt.Errorf("ask for readiness: %w", err)
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("not ready: status %d", response.StatusCode)
-	}
-	return nil
-}
-
-// dialOwn connects to an address that this program listens on: any address at all means this machine.
-func dialOwn(ctx context.Context, address string) (net.Conn, error) {
-	var dialer net.Dialer
-	if path, isUnix := strings.CutPrefix(address, "unix:"); isUnix {
-		return dialer.DialContext(ctx, "unix", path)
-	}
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, err
-	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "localhost"
-	}
-	return dialer.DialContext(ctx, "tcp", net.JoinHostPort(host, port))
 }
 
 func hasVariable(environ []string, name string) bool {

@@ -120,7 +120,8 @@ func demoSidecar(p program, source config.Source) (*sidecar, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newSidecar(loaded, newLogger(loaded.Config.Log, p.stdout))
+	log := newLogger(loaded.Config.Log, p.stdout)
+	return newSidecar(loaded, log, log)
 }
 
 // writeDemoPolicy puts the policy where the person can edit it; remove takes it away again.

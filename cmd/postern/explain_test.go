@@ -105,6 +105,8 @@ func TestExplainShowsNoTokensAndNoControlCharacters(t *testing.T) {
 		"token as a file":         {"GET", "/x", "--token", file("huge", strings.Repeat("hunter2", 1<<18))},
 		"token as an argument":    {"GET", "/x", "hunter2.hunter2"},
 		"token as a path":         {"GET", "hunter2.hunter2"},
+		"token for its file":      {"GET", "/x", "--token", "hunter2.hunter2"},
+		"claims for their file":   {"GET", "/x", "--claims", `{"sub":"hunter2"}`},
 	} {
 		var stdout, stderr bytes.Buffer
 		code := explain(t.Context(), program{args: args, environ: environ, stdout: &stdout, stderr: &stderr})

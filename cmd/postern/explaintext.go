@@ -236,12 +236,13 @@ func (s *sheet) gap() { s.b.WriteString("\n") }
 
 func (s *sheet) String() string { return s.b.String() }
 
-// printable keeps what a token or path says from driving the terminal. Line ends stay: several problems are several lines.
+// printable keeps what a token or path says from driving the terminal, and tokens that were given for something else from being shown. Line ends stay:
+// several problems are several lines.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r == '\n' || unicode.IsPrint(r) {
 			return r
 		}
 		return '\uFFFD'
-	}, text)
+	}, oidc.HideTokens(text))
 }

@@ -13,13 +13,14 @@ import (
 const defaultHeapRoom = 32 << 20
 
 // keepHeapRoom lets the heap grow by so much over what is alive before the next collection, and further where Go would. The room gives way
-// to a memory limit (GOMEMLIMIT), of which it takes a quarter at most; a GOGC that the operator set is left alone by not calling this.
+// to a memory limit (GOMEMLIMIT, or that of the control group), of which it takes a quarter at most; a GOGC that the operator set is left alone by not calling this.
 func keepHeapRoom(room uint64) {
-	if limit := debug.SetMemoryLimit(-1); limit != math.MaxInt64 {
-		room = min(room, uint64(limit)/4)
-	}
 	current := 0
 	tune := func() {
+		room := room
+		if limit := debug.SetMemoryLimit(-1); limit != math.MaxInt64 { // it may change
+			room = min(room, uint64(limit)/4)
+		}
 		if percent := gcPercent(room, readHeap()); percent != current {
 			current = percent
 			debug.SetGCPercent(percent)

@@ -16,19 +16,22 @@ import (
 const helperGrace = 30 * time.Second
 
 // health answers the probes. Readiness is about this process being able to start serving and not yet leaving: later trouble of a
-// dependency is shown and keeps the pod ready, since taking every pod out of service helps nobody (S-29).
+// dependency is shown and keeps the pod ready, since taking every pod out of service helps nobody (S-29). With `upstream-exposed: refuse` an
+// app that can be reached beside Postern is the one exception (S-05).
 type health struct {
 	providers map[string]*oidc.Provider // whose word callers are known by; "login" is that of browser login
 	outbound  map[string]*oidc.Provider // those that are only asked for tokens
 	policy    *livePolicy
 	store     *storeHealth // nil while login is off
+	exposure  *exposure    // nil without an app
+	audit     *auditStream // nil without audit.file
 	started   time.Time
 	now       func() time.Time
 	draining  atomic.Bool
 }
 
 type readiness struct {
-	Status   string       `json:"status"` // "ready", "starting" or "draining"
+	Status   string       `json:"status"` // "ready", "starting", "exposed" or "draining"
 	Degraded []dependency `json:"degraded,omitempty"`
 	Policy   *policyState `json:"policy,omitempty"`
 }
@@ -71,9 +74,18 @@ func (h *health) readiness() (readiness, bool) {
 		starting = starting || !h.store.seen.Load() && young
 		state.Degraded = append(state.Degraded, dependency{"store", "store_unavailable"})
 	}
+	if reason := h.exposure.reason(); reason != "" {
+		state.Degraded = append(state.Degraded, dependency{"upstream", reason})
+	}
+	if reason := h.audit.reason(); reason != "" {
+		state.Degraded = append(state.Degraded, dependency{"audit", reason})
+	}
+	starting = starting || h.exposure.waits()
 	switch {
 	case h.draining.Load():
 		state.Status = "draining"
+	case h.exposure.refused():
+		state.Status = "exposed"
 	case starting:
 		state.Status = "starting"
 	}

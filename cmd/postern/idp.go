@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"syscall"
 	"time"
 
 	"postern/config"
@@ -29,6 +30,7 @@ type idpFlags struct {
 	keyFile      string
 	rotation     string
 	par          string
+	revocation   bool
 	admin        bool
 	tokenX       string
 	idPorten     string
@@ -48,6 +50,9 @@ func (f *idpFlags) define(flags *flag.FlagSet) {
 	flags.BoolVar(&f.fromEnv, "client-from-env", false, "the app under development is that of AZURE_APP_*, TOKEN_X_* and MASKINPORTEN_*, not of the two flags above")
 	flags.StringVar(&f.redirects, "redirect-uri", "http://localhost:3000/oauth2/callback", "redirect URIs, comma-separated")
 	flags.StringVar(&f.postLogout, "post-logout-redirect-uri", "http://localhost:3000/oauth2/logout/callback", "post-logout URIs, comma-separated")
+	flags.StringVar(&f.client.FrontChannelLogoutURI, "front-channel-logout-uri", "", "address of the app that is loaded in a frame when a session ends")
+	flags.StringVar(&f.client.BackChannelLogoutURI, "back-channel-logout-uri", "", "address of the app that gets a logout token when a session ends")
+	flags.BoolVar(&f.revocation, "revocation", false, "a revocation endpoint at Entra ID too, which really has none")
 	flags.StringVar(&f.keyFile, "key-file", "", "PEM file with RSA keys to sign with, for Entra ID, TokenX, Maskinporten, ID-porten in order; random at each start otherwise")
 	flags.StringVar(&f.rotation, "refresh-rotation", "", "\"\" as Entra ID, \"strict\" (reuse revokes), or \"never\"")
 	flags.StringVar(&f.par, "par", "", "pushed authorization requests: \"\" offered, \"off\", or \"required\"")
@@ -84,7 +89,7 @@ func idp(ctx context.Context, p program) int {
 	}
 	provider, err := devidp.New(devidp.Config{
 		BaseURL: f.baseURL, Clients: clients, KeyFile: f.keyFile, RefreshRotation: devidp.Rotation(f.rotation),
-		PAR: devidp.PARMode(f.par), Admin: f.admin, TokenXAudience: f.tokenX, IDPortenAudience: f.idPorten,
+		PAR: devidp.PARMode(f.par), Revocation: f.revocation, Admin: f.admin, TokenXAudience: f.tokenX, IDPortenAudience: f.idPorten,
 		TokenXMapACR: f.mapACR, TokenXLenient: f.lenient,
 		TokenLifetime: time.Duration(f.tokenMinutes) * time.Minute,
 		Log:           newLogger(config.Log{Format: f.logFormat, Level: "info"}, p.stdout),
@@ -94,6 +99,10 @@ func idp(ctx context.Context, p program) int {
 		return exitUsage
 	}
 	l, err := listen(ctx, f.address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		_, _ = fmt.Fprintf(p.stderr, "postern idp: %s is taken, perhaps by a \"postern demo\" that still runs; --bind-address chooses another\n", f.address)
+		return exitFailure
+	}
 	if err != nil {
 		_, _ = fmt.Fprintln(p.stderr, "postern idp:", err)
 		return exitFailure

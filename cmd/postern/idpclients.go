@@ -16,6 +16,7 @@ func (f *idpFlags) settleClient(environ []string) error {
 		if err != nil {
 			return fmt.Errorf("client-from-env: %w", err)
 		}
+		client.FrontChannelLogoutURI, client.BackChannelLogoutURI = f.client.FrontChannelLogoutURI, f.client.BackChannelLogoutURI
 		f.client = client
 		if client.Secret == "" && len(client.JWKS) == 0 { // nobody logs in with it
 			return nil

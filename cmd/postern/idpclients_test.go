@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -55,5 +57,20 @@ func TestClientsOfTheTestProvider(t *testing.T) {
 		if _, err := devidp.New(devidp.Config{Clients: got}); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// Whoever comes from the demo and left it running reads what is in the way, and what to do.
+func TestIDPOnATakenPort(t *testing.T) {
+	t.Parallel()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	var said bytes.Buffer
+	code := idp(t.Context(), program{args: []string{"--bind-address", l.Addr().String()}, stdout: &said, stderr: &said})
+	if want := l.Addr().String() + " is taken"; code != exitFailure || !strings.Contains(said.String(), want) || !strings.Contains(said.String(), "--bind-address") {
+		t.Errorf("exit status %d, %q; want %d and %q", code, said.String(), exitFailure, want)
 	}
 }

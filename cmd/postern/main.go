@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 )
 
@@ -24,6 +25,7 @@ type program struct {
 	stdin   io.Reader
 	stdout  io.Writer
 	stderr  io.Writer
+	hangups <-chan os.Signal // SIGHUP: serve may take it for more than a wish to stop; nil: there are none
 }
 
 type command struct {
@@ -40,15 +42,19 @@ func commands() []command {
 		{"idp", "the test provider alone, for local development", idp},
 		{"config", "print the effective configuration with the source of every value", printConfig},
 		{"explain", "say which rule of the access policy decides a request, and why", explain},
+		{"doctor", "check the configuration against the world, with what to do about each problem", diagnose},
 		{"healthcheck", "exit 0 if the running sidecar is ready", healthcheck},
 		{"version", "print version and commit", printVersion},
 	}
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
+	runtime.MemProfileRate = 0 // see sampleHeap
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT)
 	defer stop()
-	p := program{args: os.Args[1:], environ: os.Environ(), stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	p := program{args: os.Args[1:], environ: os.Environ(), stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, hangups: hangups}
 	code := dispatch(ctx, p)
 	stop()
 	os.Exit(code) //nolint:gocritic // stop has been called
@@ -62,12 +68,30 @@ func dispatch(ctx context.Context, p program) int {
 	p.args = p.args[1:]
 	for _, c := range commands() {
 		if c.name == name {
+			if name != "serve" {
+				var stop context.CancelFunc
+				ctx, stop = p.untilHangup(ctx)
+				defer stop()
+			}
 			return c.run(ctx, p)
 		}
 	}
 	_, _ = fmt.Fprintf(p.stderr, "postern: unknown command %q\n\n", name)
 	usage(p.stderr)
 	return exitUsage
+}
+
+// untilHangup is a context that ends with a hangup as well.
+func (p program) untilHangup(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, stop := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-ctx.Done():
+		case <-p.hangups:
+			stop()
+		}
+	}()
+	return ctx, stop
 }
 
 func usage(w io.Writer) {

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
 	"io/fs"
 	"math"
+	"path"
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"time"
 
 	"postern/config"
 )
@@ -21,23 +24,94 @@ func cacheBudget(configured, limit int64, caches int) int64 {
 	return configured / int64(max(caches, 1))
 }
 
-// memoryLimit is the bytes that this process may use, 0 for no limit: GOMEMLIMIT, else that of its control group (cgroups(7), version 2, else
-// 1). files is the file system that these are mounted in.
+// memoryLimit is the bytes that this process may use, 0 for no limit: GOMEMLIMIT, else that of its control group. files is the root of the file
+// system.
 func memoryLimit(files fs.FS) int64 {
 	if limit := debug.SetMemoryLimit(-1); limit != math.MaxInt64 {
 		return limit
 	}
-	for _, name := range []string{"sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory/memory.limit_in_bytes"} {
-		text, err := fs.ReadFile(files, name)
-		if err != nil {
-			continue
+	return cgroupLimit(files)
+}
+
+// heapShare is the part of a control group's limit, in hundredths, that Go's own memory may reach before it collects harder: the kernel counts
+// more than that, and ends the process at the limit.
+const heapShare = 90
+
+// limitRecheck is how soon a limit that was changed while the container runs is noticed.
+const limitRecheck = time.Minute
+
+// keepWithin tells Go's collector of the limit of the control group, until ctx ends: it may be changed at run time. Do not call it where the
+// operator has set GOMEMLIMIT.
+func keepWithin(ctx context.Context, files fs.FS) {
+	told := int64(0)
+	for {
+		if limit := cgroupLimit(files); limit != told {
+			told = limit
+			if limit == 0 {
+				limit = math.MaxInt64
+			} else {
+				limit = limit / 100 * heapShare
+			}
+			debug.SetMemoryLimit(limit)
 		}
-		const unlimited = 1 << 60 // version 1 writes a number near the largest for "none", version 2 the word "max"
-		if limit, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64); err == nil && limit < unlimited {
-			return limit
+		if !pause(ctx, limitRecheck) {
+			return
 		}
 	}
-	return 0
+}
+
+// cgroupLimit is the lowest memory limit, in bytes, of this process's control group and of those that hold it (cgroups(7)); 0 if there is none. A
+// container sees its own group as the root, or all of the host's with its own path in /proc/self/cgroup; either may be of version 1 or 2.
+func cgroupLimit(files fs.FS) int64 {
+	lowest := int64(math.MaxInt64)
+	take := func(mount, group, file string) {
+		for dir := path.Join("/", group); ; dir = path.Dir(dir) {
+			if limit := readLimit(files, path.Join(mount, dir, file)); limit > 0 {
+				lowest = min(lowest, limit)
+			}
+			if dir == "/" {
+				return
+			}
+		}
+	}
+	v1, v2 := "/", "/"
+	if membership, err := fs.ReadFile(files, "proc/self/cgroup"); err == nil {
+		for line := range strings.Lines(string(membership)) {
+			parts := strings.SplitN(strings.TrimSpace(line), ":", 3) // hierarchy, controllers, path
+			if len(parts) < 3 {
+				continue
+			}
+			for controller := range strings.SplitSeq(parts[1], ",") {
+				switch {
+				case controller == "memory":
+					v1 = parts[2]
+				case controller == "" && parts[0] == "0":
+					v2 = parts[2]
+				}
+			}
+		}
+	}
+	take("sys/fs/cgroup", v2, "memory.max")
+	take("sys/fs/cgroup/unified", v2, "memory.max")
+	take("sys/fs/cgroup/memory", v1, "memory.limit_in_bytes")
+	if lowest == math.MaxInt64 {
+		return 0
+	}
+	return lowest
+}
+
+// readLimit reads a limit in bytes; 0 for none.
+func readLimit(files fs.FS, name string) int64 {
+	text, err := fs.ReadFile(files, name)
+	if err != nil {
+		return 0
+	}
+	const unlimited = 1 << 60 // version 1 writes a number near the largest for "none", version 2 the word "max"
+	limit, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+	if err != nil || limit <= 0 || limit >= unlimited {
+		return 0
+	}
+	return limit
 }
 
 // cachesOf counts the caches that a configuration needs: sessions, verified tokens, tokens for the next hop, introspected ones, and the

@@ -9,7 +9,8 @@ import (
 
 func TestCachesTakeAShareOfTheMemoryLimit(t *testing.T) {
 	t.Parallel()
-	const v2, v1 = "sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory/memory.limit_in_bytes"
+	const root, self = "sys/fs/cgroup", "proc/self/cgroup"
+	const v2, v1 = root + "/memory.max", root + "/memory/memory.limit_in_bytes"
 	for _, test := range []struct {
 		name       string
 		files      map[string]string
@@ -18,6 +19,17 @@ func TestCachesTakeAShareOfTheMemoryLimit(t *testing.T) {
 	}{
 		{"256 MiB, version 2", map[string]string{v2: "268435456\n"}, 0, 268435456 / 100 * 30 / 2},
 		{"256 MiB, version 1", map[string]string{v1: "268435456\n"}, 0, 268435456 / 100 * 30 / 2},
+		{"nested, version 2", map[string]string{
+			self: "0::/kubepods/pod7/c1\n", root + "/kubepods/pod7/c1/memory.max": "536870912\n", root + "/kubepods/pod7/memory.max": "268435456\n", root + "/kubepods/memory.max": "max\n",
+		}, 0, 268435456 / 100 * 30 / 2},
+		{"nested, version 1", map[string]string{
+			self: "9:name=systemd:/x\n4:cpu,memory:/docker/c1\n0::/\n", root + "/memory/docker/c1/memory.limit_in_bytes": "268435456\n",
+			root + "/memory/memory.limit_in_bytes": "9223372036854771712\n",
+		}, 0, 268435456 / 100 * 30 / 2},
+		{"namespaced, version 2", map[string]string{self: "0::/\n", v2: "268435456\n"}, 0, 268435456 / 100 * 30 / 2},
+		{"seen from a sibling", map[string]string{self: "0::/../pod8/c2\n", v2: "268435456\n"}, 0, 268435456 / 100 * 30 / 2},
+		{"both versions, the lower one counts", map[string]string{self: "4:memory:/a\n0::/b\n", root + "/unified/b/memory.max": "999999999\n", root + "/memory/a/memory.limit_in_bytes": "268435456\n"}, 0, 268435456 / 100 * 30 / 2},
+		{"nonsense", map[string]string{self: "nonsense\n::\n", v2: "-1\n", v1: "a lot\n"}, 0, 0},
 		{"no limit, version 2", map[string]string{v2: "max\n"}, 0, 0},
 		{"no limit, version 1", map[string]string{v1: "9223372036854771712\n"}, 0, 0},
 		{"no control group", nil, 0, 0},

@@ -30,7 +30,7 @@ func readPolicyFiles(paths []string) ([]policy.File, error) {
 		for _, name := range names {
 			data, err := readBounded(name, maxPolicyFile)
 			if err != nil {
-				problems = append(problems, err)
+				problems = append(problems, fmt.Errorf("read %s: %w", name, err))
 				continue
 			}
 			files = append(files, policy.File{Name: name, Data: data})
@@ -70,26 +70,27 @@ func policyFilesAt(path string) ([]string, error) {
 	return names, nil
 }
 
-// readBounded reads a file of at most limit bytes. Pipes and devices are refused: they might never end, or never answer.
+// readBounded reads a file of at most limit bytes. Pipes and devices are refused: they might never end, or never answer. No error names the file: what was
+// given for one may be a secret in the wrong place.
 func readBounded(path string, limit int64) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err == nil && !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("read %s: it is no regular file", path)
+		return nil, errors.New("it is no regular file")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, withoutPath(err))
+		return nil, withoutPath(err)
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, withoutPath(err))
+		return nil, withoutPath(err)
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, limit+1))
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("read %s: %w", path, withoutPath(err))
+		return nil, withoutPath(err)
 	case int64(len(data)) > limit:
-		return nil, fmt.Errorf("read %s: it is larger than %d KiB", path, limit>>10)
+		return nil, fmt.Errorf("it is larger than %d KiB", limit>>10)
 	}
 	return data, nil
 }

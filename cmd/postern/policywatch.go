@@ -27,7 +27,10 @@ type livePolicy struct {
 	paths    []string
 	settings policy.Settings
 	log      *slog.Logger
+	audit    *slog.Logger
 	now      func() time.Time
+
+	changed func() // told when another policy has come into force; nil: nobody is. Set before watch runs
 
 	inForce atomic.Pointer[policyInForce]
 	refused atomic.Bool // a newer one could not be used
@@ -48,8 +51,8 @@ type policyHealth struct {
 }
 
 // newLivePolicy reads and compiles the policy files; the error lists all problems. A nil registry registers nothing.
-func newLivePolicy(cfg *config.Config, log *slog.Logger, registry prometheus.Registerer) (*livePolicy, error) {
-	l := &livePolicy{paths: slices.Clone(cfg.Policy.Files), settings: policySettings(cfg), log: log, now: time.Now}
+func newLivePolicy(cfg *config.Config, log, audit *slog.Logger, registry prometheus.Registerer) (*livePolicy, error) {
+	l := &livePolicy{paths: slices.Clone(cfg.Policy.Files), settings: policySettings(cfg), log: log, audit: audit, now: time.Now}
 	if err := l.load(); err != nil {
 		return nil, err
 	}
@@ -70,6 +73,9 @@ func (l *livePolicy) load() error {
 	files, err := readPolicyFiles(l.paths)
 	if err == nil {
 		err = l.apply(files)
+	}
+	if err != nil {
+		l.record("policy refused", policy.HashFiles(files), "")
 	}
 	return asPolicyProblems(err)
 }
@@ -95,8 +101,17 @@ func (l *livePolicy) apply(files []policy.File) error {
 	if old := l.inForce.Swap(&policyInForce{policy: compiled, files: files, since: l.now()}); old != nil {
 		before = old.policy.Hash()
 	}
+	if l.changed != nil {
+		l.changed()
+	}
 	l.log.Info("policy loaded", "hash", compiled.Hash(), "hash_before", before, "files", len(files))
+	l.record("policy loaded", compiled.Hash(), before)
 	return nil
+}
+
+// record writes what became of a policy (S-38). The hash is empty for files that cannot be read.
+func (l *livePolicy) record(event, hash, before string) {
+	l.audit.Info(event, "audit", true, "policy", hash, "policy_before", before) //nolint:sloglint // one of two names, given by the callers
 }
 
 // watch follows the files until ctx ends. It compares contents, so that it does not matter how they were exchanged: written over, renamed,
@@ -114,7 +129,7 @@ func (l *livePolicy) watch(ctx context.Context) {
 		if err != nil {
 			if missing++; missing == policyMissing {
 				judged = nil // whatever comes back is looked at anew
-				l.refuse(err)
+				l.refuse(nil, err)
 			}
 			continue
 		}
@@ -129,7 +144,7 @@ func (l *livePolicy) watch(ctx context.Context) {
 			continue
 		}
 		if err := l.apply(files); err != nil {
-			l.refuse(err)
+			l.refuse(files, err)
 			continue
 		}
 		l.refused.Store(false)
@@ -152,8 +167,9 @@ func (l *livePolicy) readSettled(ctx context.Context, judged []policy.File) ([]p
 	return files, err
 }
 
-func (l *livePolicy) refuse(err error) {
+func (l *livePolicy) refuse(files []policy.File, err error) {
 	l.refused.Store(true)
+	l.record("policy refused", policy.HashFiles(files), l.current().Hash())
 	l.log.Error("a newer policy cannot be used: the one in force stays", "hash", l.current().Hash(), "error", err.Error())
 }
 

@@ -37,7 +37,7 @@ func watchPolicy(t *testing.T, path string) *watched {
 	w := &watched{t: t, log: new(output), registry: prometheus.NewRegistry(), path: path}
 	cfg := &config.Config{Policy: config.Policy{Files: []string{path}}, Front: config.Front{RequireAuth: true}}
 	var err error
-	if w.livePolicy, err = newLivePolicy(cfg, slog.New(slog.NewTextHandler(w.log, nil)), w.registry); err != nil {
+	if w.livePolicy, err = newLivePolicy(cfg, slog.New(slog.NewTextHandler(w.log, nil)), slog.New(slog.DiscardHandler), w.registry); err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(t.Context())
@@ -201,7 +201,7 @@ func TestPolicyIsNotReadWhileItIsWritten(t *testing.T) {
 func TestWithoutPolicyFilesThereIsNothingToWatch(t *testing.T) {
 	t.Parallel()
 	registry := prometheus.NewRegistry()
-	l, err := newLivePolicy(&config.Config{}, slog.New(slog.DiscardHandler), registry)
+	l, err := newLivePolicy(&config.Config{}, slog.New(slog.DiscardHandler), slog.New(slog.DiscardHandler), registry)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +218,7 @@ func TestS25StartTellsAllProblemsOfThePolicy(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	put(t, dir, map[string]string{"a.yaml": "apiVersion: postern/v1\nusres: {allowAll: true}\npaths: [{match: /x}]\n"})
-	_, err := newLivePolicy(&config.Config{Policy: config.Policy{Files: []string{filepath.Join(dir, "a.yaml")}}}, slog.New(slog.DiscardHandler), nil)
+	_, err := newLivePolicy(&config.Config{Policy: config.Policy{Files: []string{filepath.Join(dir, "a.yaml")}}}, slog.New(slog.DiscardHandler), slog.New(slog.DiscardHandler), nil)
 	if err == nil {
 		t.Fatal("no error")
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"postern/config"
+	"postern/session"
 )
 
 const fileRecheck = 5 * time.Second
@@ -21,31 +22,59 @@ func (s *sidecar) watchedSecrets() map[string]func(path string) error {
 			}
 			return s.signer.Replace(text.Reveal())
 		},
-		"token.secret-file": s.readTokenSecret,
+	}
+	for option, secret := range s.secrets {
+		watched[option] = secret.read
+	}
+	if s.ring != nil {
+		watched["encryption-key"] = func(path string) error {
+			keys, err := config.ReadEncryptionKeys(nil, path)
+			if err != nil {
+				return err
+			}
+			err = s.ring.Replace(keys)
+			if err == nil {
+				s.audit.Info("key ring changed", "audit", true, "keys", len(keys))
+			}
+			return err
+		}
+	}
+	if kept, ok := s.store.(*session.RedisStore); ok { // an SSO proxy has a store and no client
+		watched["redis.uri"] = func(string) error { return s.readRedisCredentials(kept) }
+		watched["redis.password"] = watched["redis.uri"]
 	}
 	if s.client == nil {
 		return watched
 	}
-	replaceCredential := func(path string) error {
+	option := "openid.client-secret"
+	if !s.cfg.OpenID.ClientJWK.Empty() { // a private key wins over a secret
+		option = "openid.client-jwk"
+	}
+	watched[option] = func(path string) error {
 		text, err := config.ReadSecret(nil, path)
 		if err != nil {
 			return err
 		}
 		return s.client.ReplaceCredential(text)
 	}
-	option := "openid.client-secret"
-	if !s.cfg.OpenID.ClientJWK.Empty() { // a private key wins over a secret
-		option = "openid.client-jwk"
-	}
-	watched[option] = replaceCredential
-	watched["encryption-key"] = func(path string) error {
-		keys, err := config.ReadEncryptionKeys(nil, path)
+	return watched
+}
+
+// readRedisCredentials reads both files that credentials of Redis may be in, whichever has changed. Where the servers are takes a restart.
+func (s *sidecar) readRedisCredentials(kept *session.RedisStore) error {
+	cfg := s.cfg.Redis
+	for option, secret := range map[string]*config.Secret{"redis.uri": &cfg.URI, "redis.password": &cfg.Password} {
+		path := s.secretFiles[option]
+		if path == "" {
+			continue
+		}
+		text, err := config.ReadSecret(nil, path)
 		if err != nil {
 			return err
 		}
-		return s.ring.Replace(keys)
+		*secret = text
 	}
-	return watched
+	return kept.ReplaceCredentials(cfg)
 }
 
 // watchSecret applies a secret's file whenever its content changes, until ctx ends. A file that cannot be used leaves the old secret in

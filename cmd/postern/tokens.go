@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"slices"
-	"sync/atomic"
 
 	"postern/config"
 	"postern/obo"
@@ -97,7 +96,8 @@ func (s *sidecar) addTokenAPI(shared oidc.Deps) error {
 		return err
 	}
 	s.tokenAPI = tokenapi.New(tokenapi.Config{BodyBytes: cfg.Server.Limits.TokenAPIBytes, OpenID: s.asksLoginProvider()}, tokenapi.Deps{
-		Broker: s.broker, Introspector: introspector, Guard: callers, CacheSize: s.broker.Cached, Log: s.log, Registerer: s.registry,
+		Broker: s.broker, Introspector: introspector, Guard: callers, CacheSize: s.broker.Cached, Log: s.log, Audit: s.audit, Registerer: s.registry,
+		Tracer: s.exporter.Tracer(),
 	})
 	return nil
 }
@@ -105,7 +105,7 @@ func (s *sidecar) addTokenAPI(shared oidc.Deps) error {
 // addEgress builds what takes the app's calls out. Whose tokens the front door accepts is of no concern there: the app forwards what it has.
 func (s *sidecar) addEgress(shared oidc.Deps) error {
 	cfg := &s.cfg
-	deps := egress.Deps{Tokens: s.broker, Log: s.log, Registerer: s.registry}
+	deps := egress.Deps{Tokens: s.broker, Log: s.log, Audit: s.audit, Registerer: s.registry, Tracer: s.exporter.Tracer()}
 	if names := exchanged(cfg); len(names) > 0 {
 		accepted, err := acceptances(cfg, names, s.trusted)
 		if err != nil {
@@ -158,29 +158,13 @@ func (s *sidecar) asksLoginProvider() bool {
 
 // guard says who may speak to a listener of the app (S-22). The secret's file is read anew when it changes.
 func (s *sidecar) guard(hosts []string, secretHeader string) (*guard.Guard, error) {
-	cfg := guard.Config{AllowRemote: s.cfg.Token.AllowRemote, AllowedHosts: hosts, SecretHeader: secretHeader}
-	if s.cfg.Token.SecretFile == "" {
-		return guard.New(cfg), nil
-	}
-	if s.tokenSecret == nil {
-		s.tokenSecret = new(atomic.Pointer[string])
-		if err := s.readTokenSecret(s.cfg.Token.SecretFile); err != nil {
-			return nil, fmt.Errorf("token.secret-file: %w", err)
-		}
-		s.secretFiles["token.secret-file"] = s.cfg.Token.SecretFile
-	}
-	cfg.Secret = func() string { return *s.tokenSecret.Load() }
-	return guard.New(cfg), nil
-}
-
-func (s *sidecar) readTokenSecret(path string) error {
-	text, err := config.ReadSecret(nil, path)
+	secret, err := s.secretOf("token.secret-file", s.cfg.Token.SecretFile)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	secret := text.Reveal()
-	s.tokenSecret.Store(&secret)
-	return nil
+	return guard.New(guard.Config{
+		AllowRemote: s.cfg.Token.AllowRemote, AllowedHosts: hosts, Secret: secret, SecretHeader: secretHeader,
+	}), nil
 }
 
 // tokenAddress is where the token API is, empty if it is off.

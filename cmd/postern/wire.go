@@ -8,12 +8,12 @@ import (
 	"maps"
 	"net/http"
 	"os"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
+	"postern/cmd/postern/telemetry"
 	"postern/config"
 	"postern/obo"
 	"postern/oidc"
@@ -23,27 +23,32 @@ import (
 
 // sidecar is every room of one configuration, put together. This is the one file that knows them all.
 type sidecar struct {
-	cfg      config.Config
-	log      *slog.Logger
-	registry *prometheus.Registry
-	front    http.Handler // nil as a Texas
-	tokenAPI http.Handler // nil without a provider of the platform
-	egress   http.Handler // nil without routes
-	health   *health
+	cfg         config.Config
+	log         *slog.Logger
+	audit       *slog.Logger // of audit events, never nil
+	registry    *prometheus.Registry
+	front       *proxy.Handler // nil as a Texas
+	forwardAuth http.Handler   // nil without a front door
+	admin       http.Handler
+	tokenAPI    http.Handler // nil without a provider of the platform
+	egress      streaming    // nil without routes
+	health      *health
+	exporter    *telemetry.Exporter // nil while no telemetry is sent
+	hangups     <-chan os.Signal    // that ask for audit.file to be opened again
 
 	secretFiles map[string]string // paths that secrets were read from, by option
 	cacheBytes  int64             // for each cache; 0 leaves it to the cache
 
-	policy      *livePolicy
-	trusted     *providers
-	broker      *obo.Broker             // nil if nobody asks for tokens
-	tokenSecret *atomic.Pointer[string] // of callers of the listeners that are the app's; nil if they need none
-	signer      *oidc.Signer            // nil without assertions
-	provider    *oidc.Provider          // nil while login is off
-	client      *oidc.Client            // nil while login is off
-	ring        *session.KeyRing        // nil while login is off
-	store       store                   // nil while login is off
-	sessions    *session.Manager        // nil while login is off
+	policy   *livePolicy
+	trusted  *providers
+	broker   *obo.Broker            // nil if nobody asks for tokens
+	secrets  map[string]*liveSecret // that callers of a listener must know, by option
+	signer   *oidc.Signer           // nil without assertions
+	provider *oidc.Provider         // nil while login is off
+	client   *oidc.Client           // nil while login is off
+	ring     *session.KeyRing       // nil while login is off
+	store    store                  // nil while login is off
+	sessions *session.Manager       // nil while login is off
 }
 
 // store is where sessions are kept, and what the process does with it beside.
@@ -55,19 +60,20 @@ type store interface {
 
 // newSidecar builds the rooms from the innermost outwards. It does no I/O but reading key files: a provider or store that is down does not
 // stop the start.
-func newSidecar(loaded *config.Loaded, log *slog.Logger) (*sidecar, error) {
+func newSidecar(loaded *config.Loaded, log, audit *slog.Logger) (*sidecar, error) {
 	cfg := *loaded.Config
-	s := &sidecar{cfg: cfg, log: log, registry: newRegistry(), secretFiles: maps.Clone(loaded.SecretFiles)}
+	s := &sidecar{cfg: cfg, log: log, audit: audit, registry: newRegistry(), secrets: map[string]*liveSecret{}, secretFiles: maps.Clone(loaded.SecretFiles)}
 	if s.secretFiles == nil {
 		s.secretFiles = map[string]string{}
 	}
 	s.health = &health{started: time.Now(), now: time.Now, providers: map[string]*oidc.Provider{}, outbound: map[string]*oidc.Provider{}}
 	s.cacheBytes = cacheBudget(cfg.Server.CacheMaxMemory, memoryLimit(os.DirFS("/")), cachesOf(&cfg))
-	deps := proxy.Deps{Log: log, Registerer: s.registry}
 	shared := oidc.Deps{HTTP: oidc.NewHTTPClient(cfg.Outbound), Log: log, Registerer: s.registry, Revocations: oidc.NewRevocations(nil)}
-	deps.Revocations = shared.Revocations
+	deps := proxy.Deps{Log: log, Audit: audit, Registerer: s.registry, Revoked: shared.Revocations.Has}
+	s.addTelemetry()
+	deps.Tracer = s.exporter.Tracer()
 	var err error
-	if s.policy, err = newLivePolicy(&cfg, log, s.registry); err != nil {
+	if s.policy, err = newLivePolicy(&cfg, log, audit, s.registry); err != nil {
 		return nil, err
 	}
 	deps.Policy, s.health.policy = s.policy.current, s.policy
@@ -75,10 +81,13 @@ func newSidecar(loaded *config.Loaded, log *slog.Logger) (*sidecar, error) {
 		cfg.OpenID.Tenants = s.policy.current().EntraTenants()
 		s.cfg = cfg
 	}
-	if cfg.LoginEnabled() {
-		if err := s.addLogin(&deps, shared); err != nil {
-			return nil, err
-		}
+	if cfg.SSOProxy() {
+		err = s.addSessions(&deps, shared, nil)
+	} else if cfg.LoginEnabled() {
+		err = s.addLogin(&deps, shared)
+	}
+	if err != nil {
+		return nil, err
 	}
 	s.trusted = newProviders(&s.cfg, shared, s.provider)
 	if err := s.addBearer(&deps, shared); err != nil {
@@ -105,20 +114,40 @@ func newSidecar(loaded *config.Loaded, log *slog.Logger) (*sidecar, error) {
 			return nil, err
 		}
 	}
+	if err := s.addAdmin(); err != nil {
+		return nil, err
+	}
+	s.health.show(s.registry)
 	if !cfg.HasFrontDoor() {
 		return s, nil
 	}
+	if deps.ForwardAuthSecret, err = s.secretOf("forward-auth.secret-file", cfg.ForwardAuth.SecretFile); err != nil {
+		return nil, err
+	}
 	front, err := proxy.New(proxy.Config{
 		Front: cfg.Front, Upstream: cfg.Upstream, Cookie: cfg.Cookie, RateLimit: cfg.RateLimit, Identity: cfg.Identity,
-		OpenID: cfg.OpenID, Session: cfg.Session, Limits: cfg.Server.Limits,
+		OpenID: cfg.OpenID, Session: cfg.Session, Limits: cfg.Server.Limits, SSO: cfg.SSO, Outbound: cfg.Outbound,
 		PolicyFiles: len(cfg.Policy.Files) > 0, PolicyReports: cfg.Policy.Mode == "report", BearerExplicit: cfg.Bearer.Set,
-		AppName: cfg.Providers.TokenX.ClientID,
+		AppName: cfg.Providers.TokenX.ClientID, ForwardAuthRenews: cfg.SSOServer(),
 	}, deps)
 	if err != nil {
 		return nil, err
 	}
-	s.front = front
-	return s, nil
+	s.front, s.forwardAuth, s.policy.changed = front, front.ForwardAuth(), front.Reconsider
+	return s, s.addExposure()
+}
+
+// addExposure builds what looks at the app's port. There is no app behind an SSO server.
+func (s *sidecar) addExposure() (err error) {
+	if s.cfg.SSOServer() {
+		return nil
+	}
+	var look func(context.Context) (sighting, error)
+	if port := newAppPort(&s.cfg); port != nil {
+		look = port.look
+	}
+	s.health.exposure, err = newExposure(look, s.cfg.Upstream.Exposed == "refuse", s.log, s.registry)
+	return err
 }
 
 // addLogin builds what browser login needs: the provider, the client, and where sessions are kept.
@@ -132,23 +161,53 @@ func (s *sidecar) addLogin(deps *proxy.Deps, shared oidc.Deps) error {
 	if err != nil {
 		return err
 	}
+	s.provider, s.client = provider, client
+	s.health.providers["login"], deps.Client = provider, client
+	return s.addSessions(deps, shared, client)
+}
+
+// addSessions builds where sessions are kept. Without a client they are an SSO server's, and only read.
+func (s *sidecar) addSessions(deps *proxy.Deps, shared oidc.Deps, client *oidc.Client) error {
 	ring, err := s.keyRing()
 	if err != nil {
 		return err
 	}
-	sessionDeps := session.Deps{Log: s.log, Registerer: s.registry}
+	sessionDeps := session.Deps{Log: s.log, Audit: s.audit, Registerer: s.registry, Revocations: shared.Revocations}
 	kept, err := s.newStore(sessionDeps)
 	if err != nil {
 		return err
 	}
-	sessions := session.NewManager(session.ManagerConfig{
-		Session: cfg.Session, CookieName: cfg.Cookie.Prefix + ".session", Provider: client.ProviderName(),
-		CacheBytes: s.cacheBytes,
-	}, ring, kept, client, sessionDeps)
-	s.provider, s.client, s.ring, s.store, s.sessions = provider, client, ring, kept, sessions
-	s.health.providers["login"], s.health.store = provider, &storeHealth{}
-	deps.Client, deps.Sessions, deps.Ring = client, sessions, ring
+	cfg, refresher := sessionConfig(&s.cfg), session.Refresher(nil)
+	if client != nil {
+		refresher = client
+	}
+	cfg.CacheBytes = s.cacheBytes
+	sessions := session.NewManager(cfg, ring, kept, refresher, sessionDeps)
+	s.ring, s.store, s.sessions, s.health.store = ring, kept, sessions, &storeHealth{}
+	deps.Sessions, deps.Ring = sessions, ring
 	return nil
+}
+
+// sharedTicketAge is how old a ticket may be for an SSO proxy. Its record says when the session ends, by the server's options and not by ours.
+const sharedTicketAge = 366 * 24 * time.Hour
+
+// sessionConfig says how sessions behave in the mode that was chosen. As SSO server they are renewed for forward-auth and on request.
+func sessionConfig(cfg *config.Config) session.ManagerConfig {
+	out := session.ManagerConfig{
+		Session: cfg.Session, CookieName: cfg.Cookie.Prefix + ".session", Provider: oidc.LoginProviderName(cfg.OpenID),
+		KeepIDToken: cfg.Upstream.IncludeIDToken || cfg.Session.ForwardAuthSetHeaders,
+	}
+	if !cfg.SSO.Enabled {
+		return out
+	}
+	out.CookieName, out.ManualRefreshOnly = cfg.SSO.SessionCookieName, !cfg.Session.ForwardAuth
+	if cfg.SSOProxy() {
+		out.ManualRefreshOnly, out.ReadOnly, out.ReadsWonderwall, out.MaxLifetime = true, true, true, sharedTicketAge
+		if !cfg.OpenID.ProviderSet {
+			out.Provider = ""
+		}
+	}
+	return out
 }
 
 // addBearer builds what the validation of inbound tokens needs, if anybody's are accepted.
@@ -220,11 +279,18 @@ func (s *sidecar) newStore(deps session.Deps) (store, error) {
 // background runs what works without a request: metadata and keys, the store's health, files that may change. It returns when ctx ends.
 func (s *sidecar) background(ctx context.Context, run func(func())) {
 	run(func() { s.policy.watch(ctx) })
+	if s.health.audit != nil {
+		run(func() { s.health.audit.watch(ctx, s.hangups) })
+	}
+	if s.health.exposure != nil {
+		run(func() { s.health.exposure.watch(ctx) })
+	}
 	for provider := range s.trusted.all() {
 		run(func() { provider.Run(ctx) })
 	}
 	if s.store != nil {
 		run(func() { s.health.store.watch(ctx, s.store) })
+		run(func() { s.sessions.Run(ctx) })
 	}
 	for option, apply := range s.watchedSecrets() {
 		if path := s.secretFiles[option]; path != "" {

@@ -114,7 +114,7 @@ func serveIntrospection(v *visit) {
 	if !ok {
 		return
 	}
-	said, err := v.h.deps.Introspector.Introspect(v.r.Context(), in.provider.name, in.token)
+	said, err := v.h.deps.Introspector.Introspect(&v.scope, in.provider.name, in.token)
 	if err != nil {
 		v.fail(explainKeys(in.provider.name, err), kindOf(err), err)
 		return

@@ -11,7 +11,8 @@ import (
 // serveGrant answers with a token.
 func serveGrant(v *visit, r obo.Request, get func(context.Context, obo.Request) (obo.Token, error)) {
 	asked := v.h.deps.Now()
-	token, err := get(v.r.Context(), r)
+	token, err := get(&v.scope, r)
+	v.noteGrant(r, token, err)
 	if token.Cached {
 		v.counts().hits.Inc()
 	} else {

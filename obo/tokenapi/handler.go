@@ -14,6 +14,8 @@ import (
 	"postern/obo"
 	"postern/obo/guard"
 	"postern/oidc"
+	"postern/oidc/correlation"
+	"postern/oidc/trace"
 )
 
 const defaultBodyBytes = 2 << 20 // Texas' limit
@@ -31,8 +33,10 @@ type Deps struct {
 	Guard        *guard.Guard             // nil: one that answers this machine only
 	CacheSize    func(exchanged bool) int // tokens in the broker's cache, for a metric; nil: not shown
 	Log          *slog.Logger             // nil: silent
+	Audit        *slog.Logger             // of audit events (S-38); nil: none are written
 	Registerer   prometheus.Registerer    // nil: metrics are not registered
 	Now          func() time.Time         // nil: time.Now
+	Tracer       *trace.Tracer            // nil records nothing
 }
 
 // Broker gets tokens.
@@ -54,10 +58,11 @@ type Handler struct {
 	expected  string      // that list
 	endpoints []*endpoint
 	metrics   *metrics
+	ids       *correlation.RequestIDs
 	buffers   sync.Pool // of *[]byte
 
 	// Header values that all answers share; nobody appends to them.
-	typeJSON, noStore []string
+	typeJSON, noStore, noSniff []string
 }
 
 // provider is an identity provider by all names that callers have for it.
@@ -74,12 +79,16 @@ func New(cfg Config, d Deps) *Handler {
 	if d.Log == nil {
 		d.Log = slog.New(slog.DiscardHandler)
 	}
+	if d.Audit == nil {
+		d.Audit = slog.New(slog.DiscardHandler)
+	}
 	if d.Now == nil {
 		d.Now = time.Now
 	}
 	h := &Handler{
-		deps: d, limit: int(cfg.BodyBytes), endpoints: newEndpoints(),
+		deps: d, limit: int(cfg.BodyBytes), endpoints: newEndpoints(), ids: correlation.NewRequestIDs(),
 		typeJSON: []string{contentJSON}, noStore: []string{"no-store"}, // RFC 6749 §5.1
+		noSniff: []string{"nosniff"},
 	}
 	if h.limit <= 0 {
 		h.limit = defaultBodyBytes
@@ -115,15 +124,17 @@ func (h *Handler) find(name string) *provider {
 
 // ServeHTTP answers one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	v := visit{h: h, w: w, r: r, began: h.deps.Now()}
-	defer h.end(&v)
-	h.serve(&v)
+	v := &visit{h: h, w: w, r: r, began: h.deps.Now()}
+	v.ctx.Begin(r.Context(), h.ids, r.Header)
+	defer h.end(v)
+	h.deps.Tracer.Begin(&v.scope, &v.ctx, r.Header, true, "token API") // who asks is the app itself, or somebody who knows the secret
+	h.serve(v)
 }
 
 // end runs whatever happened: a panic of ours is a 500, and its text, which may quote the request, is written nowhere.
 func (h *Handler) end(v *visit) {
 	if panicked := recover(); panicked != nil {
-		h.deps.Log.ErrorContext(v.r.Context(), "panic", "where", "token API", "stack", string(debug.Stack()))
+		h.deps.Log.ErrorContext(&v.ctx, "panic", "where", "token API", "stack", string(debug.Stack()))
 		if v.status != 0 { // something was said: cutting the connection is all that is left
 			panic(http.ErrAbortHandler)
 		}

@@ -16,6 +16,7 @@ import (
 
 	"postern/obo"
 	"postern/oidc"
+	"postern/oidc/correlation"
 )
 
 const (
@@ -73,7 +74,7 @@ func newWorld(t testing.TB, change ...func(*Config, *Deps)) *world {
 		return obo.Token{Access: oidc.NewToken("token-1"), ExpiresIn: 3600}, nil
 	}}
 	cfg, d := Config{}, Deps{
-		Broker: w.broker, Registerer: w.registry, Log: slog.New(slog.NewJSONHandler(w.logged, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Broker: w.broker, Registerer: w.registry, Log: slog.New(correlation.NewHandler(slog.NewJSONHandler(w.logged, &slog.HandlerOptions{Level: slog.LevelDebug}))),
 		Introspector: introspector(func(provider, token string) (oidc.Introspection, error) {
 			if token == "good" {
 				return oidc.Introspection{JSON: []byte(`{"active":true,"iss":"` + provider + `"}`)}, nil

@@ -1,29 +1,31 @@
 package tokenapi
 
 import (
-	"context"
-	"crypto/rand"
 	"log/slog"
 	"net/http"
 	"time"
 
 	"postern/oidc"
+	"postern/oidc/correlation"
+	"postern/oidc/trace"
 )
 
 // visit is one request: what was found out about it, for its log line and the metrics.
 type visit struct {
 	h        *Handler
+	scope    trace.Scope
 	w        http.ResponseWriter
 	r        *http.Request
+	ctx      correlation.Context // of its log lines, and of what is asked of others
 	began    time.Time
 	endpoint *endpoint // nil: another path
 	provider *provider // nil: not known by then
 
 	target    string
 	status    int
-	id        string // request id, of a failed one
 	kind      string // of the error
 	reason    string // stable code of the error
+	refusal   string // why somebody may not ask
 	inactive  string // why a token is not active
 	challenge string // WWW-Authenticate
 	err       error
@@ -38,6 +40,7 @@ func (h *Handler) finish(v *visit) {
 		v.status = statusClientGone
 	}
 	h.metrics.observe(v, h.deps.Now().Sub(v.began))
+	v.endSpan()
 	level := slog.LevelInfo
 	switch {
 	case v.kind == "" && v.inactive == "":
@@ -47,21 +50,14 @@ func (h *Handler) finish(v *visit) {
 	case v.status >= 500:
 		level = slog.LevelWarn
 	}
-	if ctx := v.r.Context(); h.deps.Log.Enabled(ctx, level) {
-		h.log(ctx, level, v)
+	if h.deps.Log.Enabled(&v.ctx, level) {
+		h.log(level, v)
 	}
 }
 
 // log writes no text of the caller but the target, and no text that quotes one.
-func (h *Handler) log(ctx context.Context, level slog.Level, v *visit) {
+func (h *Handler) log(level slog.Level, v *visit) {
 	attrs := make([]slog.Attr, 0, 10)
-	if v.id == "" {
-		v.id = requestIDOf(v.r)
-	}
-	attrs = append(attrs, slog.String("request_id", v.id))
-	if trace := traceID(v.r); trace != "" {
-		attrs = append(attrs, slog.String("trace_id", trace))
-	}
 	attrs = append(attrs, slog.String("path", v.path()), slog.Int("status", v.status))
 	if v.kind != "" {
 		attrs = append(attrs, slog.String("kind", v.kind), slog.String("reason", oidc.CleanText(v.reason)))
@@ -78,7 +74,7 @@ func (h *Handler) log(ctx context.Context, level slog.Level, v *visit) {
 	if v.err != nil {
 		attrs = append(attrs, slog.String("error", oidc.CleanText(v.err.Error())))
 	}
-	h.deps.Log.LogAttrs(ctx, level, "token request", attrs...)
+	h.deps.Log.LogAttrs(&v.ctx, level, "token request", attrs...)
 }
 
 // path is that of an endpoint; others are the caller's own words, and would be a label without bound.
@@ -90,47 +86,4 @@ func (v *visit) path() string {
 		return openAPIPath
 	}
 	return "other"
-}
-
-// requestIDOf takes over a well-formed id of the caller, or makes one (S-37).
-func requestIDOf(r *http.Request) string {
-	if given := r.Header[headerRequestID]; len(given) == 1 && validRequestID(given[0]) {
-		return given[0]
-	}
-	return rand.Text()
-}
-
-func validRequestID(id string) bool {
-	if len(id) == 0 || len(id) > 64 {
-		return false
-	}
-	digits := 0
-	for i := range len(id) {
-		switch c := id[i]; {
-		case '0' <= c && c <= '9':
-			if digits++; digits == 11 { // a personal number is in no log line
-				return false
-			}
-			continue
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', c == '.', c == '_', c == '-':
-		default:
-			return false
-		}
-		digits = 0
-	}
-	return true
-}
-
-// traceID reads the trace id of a W3C traceparent (version 00), or "".
-func traceID(r *http.Request) string {
-	parent := r.Header.Get("Traceparent")
-	if len(parent) < 55 || parent[2] != '-' || parent[35] != '-' {
-		return ""
-	}
-	for i := 3; i < 35; i++ {
-		if c := parent[i]; unhex(c) > 15 || 'A' <= c && c <= 'F' {
-			return ""
-		}
-	}
-	return parent[3:35]
 }

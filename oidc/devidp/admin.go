@@ -156,15 +156,23 @@ func (p *IdP) knobs() map[string]func(knobInput) (any, error) {
 	}
 }
 
-// bodies are the knobs that are turned by another body.
+// bodies are the knobs that are turned by another body, or need to know how the provider was reached.
 func (x *exchange) bodies() map[string]func() (any, error) {
-	return map[string]func() (any, error){"mint": x.mintByPOST, "clients": x.registerByPOST}
+	return map[string]func() (any, error){
+		"mint": x.mintByPOST, "clients": x.registerByPOST, "logout": func() (any, error) { return x.turn(x.logoutByPOST) },
+	}
+}
+
+// logoutByPOST ends sessions at the provider itself.
+func (x *exchange) logoutByPOST(in knobInput) (any, error) {
+	ended, told, err := x.idp.EndSessions(x.r.Context(), in.User, x.base, in.Issuer)
+	return map[string]any{"ended": ended, "told": told}, err
 }
 
 var (
 	errBody     = errors.New("the body is not the JSON object that the README describes")
 	errStatus   = errors.New("status must be from 200 to 599")
-	errEndpoint = errors.New("endpoint must be one of front, metadata, keys, authorize, login, token, logout, par, and one that the issuer has")
+	errEndpoint = errors.New("endpoint must be one of front, metadata, keys, authorize, login, token, logout, par, revoke, and one that the issuer has")
 	errGrant    = errors.New("grant_type must be one that the issuer has, and a fault with one is of the endpoint token")
 	errIssuer   = errors.New("issuer must be one of entra, tokenx, maskinporten, idporten")
 )

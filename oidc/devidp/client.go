@@ -41,6 +41,7 @@ type ClientConfig struct {
 	RedirectURIs           []string `json:"redirect_uris"`             // compared byte for byte
 	PostLogoutRedirectURIs []string `json:"post_logout_redirect_uris"` // compared byte for byte
 	FrontChannelLogoutURI  string   `json:"front_channel_logout_uri"`  // called in an iframe with iss and sid when the session ends
+	BackChannelLogoutURI   string   `json:"back_channel_logout_uri"`   // gets a logout token when the session ends; the real ones have no such thing
 
 	Origins []string `json:"origins"` // further origins where a login ends (single sign-on): browsers hold a form to the page's policy through all redirects
 
@@ -148,9 +149,11 @@ func newClient(cfg ClientConfig) (*client, error) {
 			problems = append(problems, err)
 		}
 	}
-	if cfg.FrontChannelLogoutURI != "" {
-		_, err := webURL(cfg.FrontChannelLogoutURI)
-		problems = append(problems, err)
+	for _, uri := range []string{cfg.FrontChannelLogoutURI, cfg.BackChannelLogoutURI} {
+		if uri != "" {
+			_, err := webURL(uri)
+			problems = append(problems, err)
+		}
 	}
 	problems = append(problems, c.settleMethods())
 	if err := errors.Join(problems...); err != nil {

@@ -7,6 +7,21 @@ import (
 	"net/url"
 )
 
+// posted is a form that a client has sent to one of its own endpoints, with who that is. Everything else has been answered.
+func (p *IdP) posted(x *exchange) (q params, c *client, ok bool) {
+	if !x.allow(http.MethodPost) {
+		return params{}, nil, false
+	}
+	q, bad := x.form()
+	if bad == nil {
+		c, _, bad = p.authenticate(x, q)
+	}
+	if bad != nil {
+		x.fail(bad)
+	}
+	return q, c, bad == nil
+}
+
 // authenticate finds out which client is asking (RFC 6749 §2.3). Exactly one method may be used.
 func (p *IdP) authenticate(x *exchange, q params) (*client, AuthMethod, *oauthError) {
 	if !q.single() {

@@ -8,9 +8,9 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"net/http"
 	"net/netip"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -60,6 +60,8 @@ type Config struct {
 	RefreshRotation Rotation
 	// PAR is one of the PAR constants, for all issuers at which people log in.
 	PAR PARMode
+	// Revocation adds a revocation endpoint (RFC 7009) to Entra ID, which really has none. ID-porten has one.
+	Revocation bool
 	// ACRValues are the levels on offer at Entra ID, lowest first. Really it has none, then acr_values is ignored and no token has `acr`. A person gets
 	// at most their own level, whatever was asked for: noticing that is the client's job.
 	ACRValues []string
@@ -87,9 +89,10 @@ type Config struct {
 	Now  func() time.Time // nil means time.Now
 	Rand io.Reader        // for codes and ids, never for keys; safe for concurrent use; nil means crypto/rand
 	Log  *slog.Logger     // nil discards
+	HTTP *http.Client     // for telling clients of logouts; nil means one that knows *.localhost
 }
 
-var guid = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
+var guid = newForm(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
 
 // complete fills in the defaults and reports all problems at once.
 func (c *Config) complete() error {
@@ -110,6 +113,9 @@ func (c *Config) complete() error {
 	}
 	if c.Rand == nil {
 		c.Rand = rand.Reader
+	}
+	if c.HTTP == nil {
+		c.HTTP = newHTTPClient()
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -178,6 +184,6 @@ func loopback(host string) bool {
 }
 
 // plainHost is also what can stand in a Content-Security-Policy.
-var plainHost = regexp.MustCompile(`^[A-Za-z0-9.:\[\]-]+$`)
+var plainHost = newForm(`^[A-Za-z0-9.:\[\]-]+$`)
 
-var plainName = regexp.MustCompile(`^[a-z0-9.-]+$`)
+var plainName = newForm(`^[a-z0-9.-]+$`)

@@ -122,7 +122,7 @@ func (p *IdP) allRoutes() map[string]route {
 	routes := map[string]route{"/": {p.issuers[Entra], EndpointFront, p.front}}
 	handlers := map[Endpoint]func(*exchange){
 		EndpointMetadata: p.serveMetadata, EndpointKeys: p.jwks, EndpointToken: p.token,
-		EndpointAuthorize: p.authorize, EndpointLogin: p.login, EndpointLogout: p.logout, EndpointPAR: p.par,
+		EndpointAuthorize: p.authorize, EndpointLogin: p.login, EndpointLogout: p.logout, EndpointPAR: p.par, EndpointRevoke: p.revocation,
 	}
 	for _, at := range p.issuers {
 		for endpoint, path := range at.paths {

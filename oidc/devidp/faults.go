@@ -19,6 +19,7 @@ const (
 	EndpointToken     Endpoint = "token"
 	EndpointLogout    Endpoint = "logout"
 	EndpointPAR       Endpoint = "par"
+	EndpointRevoke    Endpoint = "revoke"
 	EndpointAdmin     Endpoint = "admin" // cannot be broken
 )
 

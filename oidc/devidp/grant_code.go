@@ -4,11 +4,10 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
-	"regexp"
 )
 
 // verifierForm is RFC 7636 §4.1.
-var verifierForm = regexp.MustCompile(`^[A-Za-z0-9._~-]{43,128}$`)
+var verifierForm = newForm(`^[A-Za-z0-9._~-]{43,128}$`)
 
 // redeemCode is the authorization code grant (RFC 6749 §4.1.3). A code that fails a check stays good for the client that got it: one
 // that cannot prove who asked must not be able to spoil it.

@@ -7,11 +7,10 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 )
 
-var flowField = regexp.MustCompile(`name="flow" value="([^"]*)"`)
+var flowField = newForm(`name="flow" value="([^"]*)"`)
 
 // Answer submits the login page as a person would who presses the button of a persona, with free claims if there are any; persona
 // "cancel" is the other button. The client must have a cookie jar for single sign-on, and its redirect policy decides how
@@ -22,7 +21,7 @@ func Answer(client *http.Client, page *http.Response, persona, freeClaims string
 	if err != nil {
 		return nil, fmt.Errorf("read login page: %w", err)
 	}
-	field := flowField.FindSubmatch(body)
+	field := flowField.regexp().FindSubmatch(body)
 	if field == nil || page.Request == nil {
 		return nil, errors.New("answer login page: this is not one")
 	}

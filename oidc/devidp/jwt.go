@@ -12,7 +12,7 @@ import (
 // Draft is a token before it is signed. A hook set with [IdP.AlterTokens] may change it in any way.
 type Draft struct {
 	Issuer       Issuer
-	Kind         string // "id_token", "access_token", or "minted"
+	Kind         string // "id_token", "access_token", "logout_token", or "minted"
 	Header       map[string]any
 	Claims       map[string]any
 	BadSignature bool // sign something else

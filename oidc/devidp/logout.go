@@ -34,6 +34,7 @@ func (p *IdP) logout(x *exchange) {
 	}
 	ended := p.endSessions(x, hint.sid)
 	x.setSession("", -1)
+	x.tell(x.r.Context(), ended)
 	frames := p.frontChannel(x, ended)
 	next, problem := x.afterLogout(q, hint.client)
 	status := http.StatusOK

@@ -24,7 +24,7 @@ func (p *IdP) serveMetadata(x *exchange) {
 }
 
 // loginMetadata is what the issuers at which people log in have in common.
-func (s site) loginMetadata() map[string]any {
+func (s site) loginMetadata(authMethods ...string) map[string]any {
 	m := map[string]any{
 		"issuer":                 s.issuer(),
 		"authorization_endpoint": s.url(EndpointAuthorize),
@@ -45,6 +45,12 @@ func (s site) loginMetadata() map[string]any {
 		"authorization_response_iss_parameter_supported":   true, // RFC 9207 §3
 		"frontchannel_logout_supported":                    true,
 		"frontchannel_logout_session_supported":            true,
+		"backchannel_logout_supported":                     s.idp.hasBackChannel(),
+		"backchannel_logout_session_supported":             s.idp.hasBackChannel(),
+		"token_endpoint_auth_methods_supported":            authMethods,
+	}
+	if s.at.paths[EndpointRevoke] != "" {
+		m["revocation_endpoint"], m["revocation_endpoint_auth_methods_supported"] = s.url(EndpointRevoke), authMethods
 	}
 	if par := s.idp.cfg.PAR; par != PAROff {
 		m["pushed_authorization_request_endpoint"] = s.url(EndpointPAR)

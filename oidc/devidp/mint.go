@@ -19,6 +19,8 @@ const (
 	MintMaskinporten    = "maskinporten"
 	MintIDPorten        = "idporten"          // access token
 	MintIDPortenIDToken = "idporten-id-token" //nolint:gosec // the name of a profile
+	MintEntraLogout     = "entra-logout-token"
+	MintIDPortenLogout  = "idporten-logout-token"
 )
 
 // mintProfiles is the profiles and whose keys sign them.
@@ -26,6 +28,7 @@ func mintProfiles() map[string]Issuer {
 	return map[string]Issuer{
 		"": Entra, MintEntraUser: Entra, MintEntraApp: Entra, MintEntraIDToken: Entra, MintTokenX: TokenX, MintMaskinporten: Maskinporten,
 		MintIDPorten: IDPorten, MintIDPortenIDToken: IDPorten,
+		MintEntraLogout: Entra, MintIDPortenLogout: IDPorten,
 	}
 }
 
@@ -76,7 +79,12 @@ func (p *IdP) mint(m MintRequest) (string, Draft, error) {
 	if err != nil {
 		return "", Draft{}, err
 	}
-	d := Draft{Kind: "minted", Header: maps.Clone(m.Header), Claims: claims, BadSignature: m.BadSignature}
+	header := map[string]any{}
+	if m.Profile == MintEntraLogout || m.Profile == MintIDPortenLogout {
+		header["typ"] = "logout+jwt"
+	}
+	maps.Copy(header, m.Header)
+	d := Draft{Kind: "minted", Header: header, Claims: claims, BadSignature: m.BadSignature}
 	token, err := s.signBy(key, alg, m.RawPayload, &d)
 	return token, d, err
 }
@@ -138,6 +146,8 @@ func (s site) mintClaims(m MintRequest) (map[string]any, error) {
 		return s.entraUserClaims(g, c.ID, c.Scopes, PrivateKeyJWT, life), nil
 	case MintIDPorten:
 		return s.idPortenAccessClaims(g, g.scopes, PrivateKeyJWT, life), nil
+	case MintEntraLogout, MintIDPortenLogout:
+		return s.logoutClaims(c, g.person), nil
 	case MintTokenX:
 		subject := logsIn.idPortenAccessClaims(g, g.scopes, PrivateKeyJWT, logsIn.lifetime())
 		return s.tokenXClaims(subject, s.idp.cfg.TokenXAudience, DefaultTokenXCaller, life), nil

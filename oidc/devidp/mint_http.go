@@ -61,7 +61,7 @@ func (x *exchange) mintByLink(profile string) {
 func linkRequest(profile, query string) (MintRequest, error) {
 	m := MintRequest{Profile: profile, Claims: map[string]any{}}
 	if _, known := mintProfiles()[profile]; !known || profile == "" {
-		return m, errors.New("no such profile; known are entra-user, entra-app, entra-id-token, tokenx, maskinporten, idporten, idporten-id-token")
+		return m, errors.New("no such profile; known are entra-user, entra-app, entra-id-token, tokenx, maskinporten, idporten, idporten-id-token, entra-logout-token, idporten-logout-token")
 	}
 	if len(query) > maxQuery {
 		return m, errors.New("the query is too long")

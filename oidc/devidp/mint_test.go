@@ -41,6 +41,7 @@ func profiles() map[string]devidp.Issuer {
 	return map[string]devidp.Issuer{
 		devidp.MintEntraUser: devidp.Entra, devidp.MintEntraApp: devidp.Entra, devidp.MintEntraIDToken: devidp.Entra, devidp.MintTokenX: devidp.TokenX,
 		devidp.MintMaskinporten: devidp.Maskinporten, devidp.MintIDPorten: devidp.IDPorten, devidp.MintIDPortenIDToken: devidp.IDPorten,
+		devidp.MintEntraLogout: devidp.Entra, devidp.MintIDPortenLogout: devidp.IDPorten,
 	}
 }
 

@@ -9,20 +9,12 @@ const requestURIPrefix = "urn:ietf:params:oauth:request_uri:"
 
 // par takes a pushed authorization request (RFC 9126 §2.1). It is checked now, so that the browser never sees a bad one.
 func (p *IdP) par(x *exchange) {
-	if !x.allow(http.MethodPost) {
+	q, c, ok := p.posted(x)
+	if !ok {
 		return
 	}
-	q, bad := x.form()
-	if bad != nil {
-		x.fail(bad)
-		return
-	}
-	c, _, bad := p.authenticate(x, q)
-	if bad == nil && q.get("request_uri") != "" {
-		bad = refuse(90013).because("A pushed request holds no request_uri.")
-	}
-	if bad != nil {
-		x.fail(bad)
+	if q.get("request_uri") != "" {
+		x.fail(refuse(90013).because("A pushed request holds no request_uri."))
 		return
 	}
 	q.values.Set("client_id", c.ID) // with an assertion alone it may be left out

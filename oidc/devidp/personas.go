@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
-	"regexp"
 	"slices"
 )
 
@@ -88,7 +87,7 @@ func DefaultPersonas() []Persona {
 }
 
 // identityNumber is one of nobody: 80 is added to the month, as the tax administration does for its test population.
-var identityNumber = regexp.MustCompile(`^[0-7][0-9][89][0-9]{8}$`)
+var identityNumber = newForm(`^[0-7][0-9][89][0-9]{8}$`)
 
 func checkPersonas(c *Config) (problems []error) {
 	seen := map[string]bool{}

@@ -12,7 +12,7 @@ import (
 // entraID is the tenant of employees and apps. Addresses are those of Entra ID v2.
 func entraID(cfg Config) *issuer {
 	tenant := "/" + cfg.TenantID
-	return &issuer{
+	at := &issuer{
 		name: Entra, title: "Entra ID", path: tenant + "/v2.0", home: tenant + "/", numbered: true, lenientEnd: true,
 		paths: map[Endpoint]string{
 			EndpointMetadata:  tenant + "/v2.0/.well-known/openid-configuration",
@@ -28,17 +28,20 @@ func entraID(cfg Config) *issuer {
 		admits:       func(who Persona) bool { return who.ObjectID != "" },
 		exampleClaim: `{"groups": ["` + GroupAdmins + `"], "NAVident": null}`,
 	}
+	if cfg.Revocation {
+		at.paths[EndpointRevoke] = tenant + "/oauth2/v2.0/revoke"
+	}
+	return at
 }
 
 // entraMetadata is OpenID Connect Discovery 1.0, as Entra ID fills it in.
 func entraMetadata(s site) map[string]any {
-	m := s.loginMetadata()
+	m := s.loginMetadata("client_secret_post", "private_key_jwt", "client_secret_basic")
 	m["http_logout_supported"] = true
 	m["tenant_region_scope"] = "EU"
 	m["cloud_instance_name"] = "microsoftonline.com"
 	m["scopes_supported"] = []string{"openid", "profile", "email", "offline_access"}
 	m["claims_parameter_supported"] = true
-	m["token_endpoint_auth_methods_supported"] = []string{"client_secret_post", "private_key_jwt", "client_secret_basic"}
 	m["claims_supported"] = []string{
 		"sub", "iss", "aud", "exp", "iat", "auth_time", "acr", "nonce", "name", "ver", "preferred_username", "email", "oid", "tid", "sid",
 	}

@@ -32,6 +32,7 @@ func idPorten() *issuer {
 			EndpointToken:     "/idporten/token",
 			EndpointLogout:    "/idporten/endsession",
 			EndpointPAR:       "/idporten/par",
+			EndpointRevoke:    "/idporten/revoke",
 		},
 		grants: []string{GrantAuthorizationCode, GrantRefreshToken}, tokens: (*exchange).byClient, // tokens for apps are TokenX's business
 		metadata: idPortenMetadata, login: idPortenLogin{}, levels: []string{LevelLow, LevelSubstantial, LevelHigh},
@@ -41,10 +42,9 @@ func idPorten() *issuer {
 }
 
 func idPortenMetadata(s site) map[string]any {
-	m := s.loginMetadata()
+	m := s.loginMetadata("private_key_jwt", "client_secret_post", "client_secret_basic")
 	m["scopes_supported"] = []string{"openid", "profile"}
 	m["ui_locales_supported"] = locales()
-	m["token_endpoint_auth_methods_supported"] = []string{"private_key_jwt", "client_secret_post", "client_secret_basic"}
 	m["claims_supported"] = []string{"sub", "iss", "aud", "exp", "iat", "auth_time", "acr", "amr", "nonce", "pid", "locale", "sid"}
 	return m
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -13,10 +12,10 @@ import (
 )
 
 // appID is the name of an app on Nais, and its client id at TokenX: cluster:namespace:app.
-var appID = regexp.MustCompile(`^[^:/\s]+:[^:/\s]+:[^:/\s]+$`)
+var appID = newForm(`^[^:/\s]+:[^:/\s]+:[^:/\s]+$`)
 
 // organisationID is an organisation's number in Norway's register as tokens write it (ISO 6523).
-var organisationID = regexp.MustCompile(`^0192:[0-9]{9}$`)
+var organisationID = newForm(`^0192:[0-9]{9}$`)
 
 // settleOthers settles what the client is at TokenX and Maskinporten.
 func (c *client) settleOthers() error {

@@ -108,10 +108,19 @@ func (h *Handler) answer(v *visit, r *http.Request, f *failure) {
 	if v.Wrote {
 		panic(http.ErrAbortHandler) // the head is on its way: cutting the connection is all that is left to say
 	}
-	if f.status == forward.StatusClientGone || r.Context().Err() != nil {
+	leaving := forward.Leaving(r.Context())
+	if leaving && f.status == forward.StatusClientGone {
+		f = &failure{
+			status: http.StatusServiceUnavailable, reason: "shutting_down", retryAfter: time.Second, err: f.err,
+			body: obo.ErrorBody{Code: "shutting_down", Description: "The call took longer than Postern had left. Try again in a moment."},
+		}
+		v.reason = f.reason
+	}
+	if !leaving && (f.status == forward.StatusClientGone || r.Context().Err() != nil) {
 		v.Status, v.reason = forward.StatusClientGone, "client_gone"
 		panic(http.ErrAbortHandler) // returning would make net/http say 200 to whoever still listens
 	}
+	h.recordRefusal(v, r, f)
 	body, err := f.body.Encode()
 	if err != nil { // a list of codes that a provider made up
 		f.body.ErrorCodes = nil

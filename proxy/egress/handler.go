@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,6 +18,8 @@ import (
 	"postern/obo"
 	"postern/obo/guard"
 	"postern/oidc"
+	"postern/oidc/correlation"
+	"postern/oidc/trace"
 	"postern/proxy/forward"
 )
 
@@ -51,8 +54,10 @@ type Deps struct {
 	Guard      Guard
 	Roots      *x509.CertPool // who vouches for targets; nil: whom the system trusts
 	Log        *slog.Logger
+	Audit      *slog.Logger          // of audit events (S-38); nil: none are written
 	Registerer prometheus.Registerer // nil registers nothing
 	Now        func() time.Time      // nil is time.Now
+	Tracer     *trace.Tracer         // nil records nothing
 }
 
 // Handler is the egress proxy: every call of its listener goes through ServeHTTP.
@@ -62,12 +67,14 @@ type Handler struct {
 	users   Users
 	guard   Guard
 	log     *slog.Logger
+	audit   *slog.Logger
 	now     func() time.Time
 	byName  map[string]*route
 	byHost  map[string]*route // in lower case, without the port
 	private *forward.Names
 	metrics *metrics
-	ids     *forward.RequestIDs
+	ids     *correlation.RequestIDs
+	tracer  *trace.Tracer
 }
 
 // New builds the egress proxy. It does no I/O.
@@ -75,15 +82,19 @@ func New(cfg Config, d Deps) (*Handler, error) {
 	if d.Now == nil {
 		d.Now = time.Now
 	}
+	if d.Audit == nil {
+		d.Audit = slog.New(slog.DiscardHandler)
+	}
 	if d.Guard == nil || d.Tokens == nil {
 		return nil, errors.New("egress needs a guard, since whoever reaches it gets the app's tokens, and somebody to get them from")
 	}
 	h := &Handler{
-		cfg: cfg, tokens: d.Tokens, users: d.Users, guard: d.Guard, log: d.Log, now: d.Now,
+		cfg: cfg, tokens: d.Tokens, users: d.Users, guard: d.Guard, log: d.Log, audit: d.Audit, now: d.Now,
 		byName: map[string]*route{}, byHost: map[string]*route{},
 		private: forward.Union(forward.NewManaged(cfg.Identity.OwnHeaders()), forward.NewRouting(nil), forward.NewForwarded(), forward.NewAddresses()),
 		metrics: newMetrics(d.Registerer, cfg.Routes),
-		ids:     forward.NewRequestIDs(),
+		ids:     correlation.NewRequestIDs(),
+		tracer:  d.Tracer,
 	}
 	for i, one := range cfg.Routes {
 		e, err := h.newRoute(one, d.Roots)
@@ -108,8 +119,11 @@ func hostOf(route config.EgressRoute) string { return strings.ToLower(route.Name
 
 // ServeHTTP takes one call out, or says why not.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	v := &visit{Answer: forward.Answer{ResponseWriter: w}, h: h, id: h.ids.Of(r), started: h.now()}
+	v := &visit{Answer: forward.Answer{ResponseWriter: w}, h: h, started: h.now(), request: r}
+	v.ctx.Begin(r.Context(), h.ids, r.Header)
+	v.id = v.ctx.RequestID()
 	defer h.end(v, r)
+	h.tracer.Begin(&v.scope, &v.ctx, r.Header, true, "egress") // who calls is the app itself, or somebody who knows the secret
 	if err := h.serve(v, r); err != nil {
 		h.answer(v, r, classify(err))
 	}
@@ -135,13 +149,25 @@ func (h *Handler) serve(v *visit, r *http.Request) error {
 		return fail(http.StatusForbidden, "egress_header_missing",
 			"This route calls as the app itself. A call must carry the header X-Postern-Egress: 1, which only code that means it can send.")
 	}
-	token, err := h.token(r, e)
+	token, err := h.token(v, r, e)
 	if err != nil {
 		return err
 	}
 	v.authorization[0] = "Bearer " + token.Raw() // RFC 6750 §2.1
+	if v.span = v.scope.Span().Child("target", trace.Client); v.span != nil {
+		defer v.endCall()
+	}
 	e.forwarder.Serve(v, r, forward.Outgoing{Errand: v, Target: target})
 	return nil
+}
+
+// Drain ends all streams, since the process is going away. See [forward.Forwarder.Drain].
+func (h *Handler) Drain(ctx context.Context) {
+	var wait sync.WaitGroup
+	for _, e := range h.byName {
+		wait.Go(func() { e.forwarder.Drain(ctx) })
+	}
+	wait.Wait()
 }
 
 // asks says whether a call means to be made with the app's own rights (S-21): somebody who only makes the app fetch an address cannot add a
@@ -154,14 +180,16 @@ func asks(r *http.Request) bool {
 // end runs whatever happened: it turns a panic of ours into a 500 and writes the call's one event.
 func (h *Handler) end(v *visit, r *http.Request) {
 	cut := v.Conclude(recover(), func(err error, answered bool) {
-		h.log.LogAttrs(r.Context(), slog.LevelError, "panic", slog.String("request_id", v.id), slog.String("stack", string(debug.Stack())))
+		h.log.LogAttrs(&v.scope, slog.LevelError, "panic", slog.String("stack", string(debug.Stack())))
 		if f := classify(err); answered {
 			v.reason = f.reason
 		} else {
 			h.answer(v, r, f)
 		}
 	})
-	h.finish(v, r)
+	if !v.Upgraded() { // else its stream does, which goes on without this goroutine
+		h.finish(v, r)
+	}
 	if cut {
 		panic(http.ErrAbortHandler)
 	}

@@ -21,6 +21,7 @@ import (
 	"postern/obo"
 	"postern/obo/guard"
 	"postern/oidc"
+	"postern/oidc/correlation"
 )
 
 // broker stands for obo.Broker: it remembers what it was asked for, and gives tokens that say so.
@@ -159,7 +160,7 @@ func newSidecar(t testing.TB, change func(*Config, *Deps), routes ...config.Egre
 	cfg := Config{Routes: routes}
 	deps := Deps{
 		Tokens: s.broker, Users: people{}, Guard: guardFunc(everyone), Registerer: s.registry,
-		Log: slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Log: slog.New(correlation.NewHandler(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))),
 	}
 	if change != nil {
 		change(&cfg, &deps)

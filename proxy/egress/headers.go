@@ -1,6 +1,10 @@
 package egress
 
-import "net/http"
+import (
+	"net/http"
+
+	"postern/proxy/forward"
+)
 
 // Prepare implements [forward.Errand]. Apps forward all headers that they received, and targets may be anybody's: what says who is calling, by
 // which way, or what another API may be called with, goes no further (S-21), and neither does what makes a server act on another target (S-12).
@@ -13,10 +17,25 @@ func (v *visit) Prepare(out, _ *http.Request) {
 	out.Header[headerRequestID] = v.ids[:]
 	out.Header["Authorization"] = v.authorization[:]
 	out.Host = v.route.host
+	if v.span != nil {
+		v.span.Inject(out.Header)
+	} else {
+		v.scope.Inject(out.Header)
+	}
 }
 
 // Answered implements [forward.Errand].
 func (v *visit) Answered(*http.Response) { v.answered = true }
+
+// Opened implements [forward.Errand]. The token of a call counts when it begins, and its target knows how long.
+func (v *visit) Opened(*forward.Stream) func(*forward.Ending) {
+	if !v.Upgraded() {
+		return nil
+	}
+	v.request = forward.Remainder(v.request)
+	v.ctx.Settle()
+	return func(*forward.Ending) { v.h.finish(v, v.request) }
+}
 
 // clean keeps a target from giving the app cookies that it would not get back.
 func (e *route) clean(header http.Header) {

@@ -8,22 +8,30 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"postern/config"
+	"postern/oidc"
+	"postern/oidc/correlation"
+	"postern/oidc/trace"
 	"postern/proxy/forward"
 )
 
-const headerRequestID = forward.HeaderRequestID
+const headerRequestID = correlation.HeaderRequestID
 
 // visit is one call on its way out, and the writer of its answer. It is written to the log once, at the end.
 type visit struct {
 	forward.Answer
 
 	h        *Handler
-	id       string // S-37
+	request  *http.Request
+	ctx      correlation.Context // of its log lines
+	scope    trace.Scope         // the context of what is asked of other rooms
+	span     *trace.Span         // of the target's part
+	id       string              // S-37
 	started  time.Time
-	route    *route // nil until it is known
-	reason   string // stable code of a failure, else empty
-	err      error  // its cause, for the log
-	answered bool   // by the target
+	route    *route         // nil until it is known
+	user     *oidc.Identity // whose token came along and is valid; nil before that
+	reason   string         // stable code of a failure, else empty
+	err      error          // its cause, for the log
+	answered bool           // by the target
 
 	ids, authorization [1]string // as header values
 }
@@ -40,7 +48,8 @@ func (v *visit) routeName() string {
 func (h *Handler) finish(v *visit, r *http.Request) {
 	took := h.now().Sub(v.started)
 	h.metrics.observe(v, took)
-	ctx, level := r.Context(), slog.LevelDebug
+	v.endSpan(r)
+	level := slog.LevelDebug
 	switch {
 	case v.Status == forward.StatusClientGone:
 	case v.Status >= 500:
@@ -48,28 +57,24 @@ func (h *Handler) finish(v *visit, r *http.Request) {
 	case v.reason != "":
 		level = slog.LevelInfo
 	}
-	if !h.log.Enabled(ctx, level) {
+	if !h.log.Enabled(&v.scope, level) {
 		return
 	}
 	attrs := make([]slog.Attr, 0, 9)
 	attrs = append(attrs,
-		slog.String("request_id", v.id),
 		slog.String("method", forward.MaskDigits(r.Method)),
 		slog.String("path", forward.MaskDigits(r.URL.Path)), // decoded, so that nothing hides in escapes (S-37)
 		slog.String("route", v.routeName()),
 		slog.Int("status", v.Status),
 		slog.Float64("duration_ms", float64(took.Microseconds())/1000),
 	)
-	if trace := forward.TraceID(r); trace != "" {
-		attrs = append(attrs, slog.String("trace_id", trace))
-	}
 	if v.reason != "" {
 		attrs = append(attrs, slog.String("reason", v.reason))
 	}
 	if v.err != nil {
 		attrs = append(attrs, slog.String("error", forward.MaskDigits(v.err.Error())))
 	}
-	h.log.LogAttrs(ctx, level, "egress", attrs...)
+	h.log.LogAttrs(&v.scope, level, "egress", attrs...)
 }
 
 // metrics are the egress's series.

@@ -3,6 +3,7 @@ package egress
 import (
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 
 	"postern/config"
 	"postern/oidc"
+	"postern/oidc/correlation"
 )
 
 // TestOneEventForEachCall: what was called and how it went, and nothing that is a secret or a person (S-37).
@@ -34,7 +36,8 @@ func TestOneEventForEachCall(t *testing.T) {
 		{"GET /01017012345?a=01017012345", asUser, "INFO", "", "unknown_route", 404},
 		{"GET /orders/x", "Authorization: Bearer trouble\r\n", "WARN", "orders", "provider_unavailable", 503},
 	} {
-		s := newSidecar(t, nil, orders(target.URL))
+		audit := new(lockedBuffer)
+		s := newSidecar(t, func(_ *Config, d *Deps) { d.Audit = slog.New(correlation.NewHandler(slog.NewJSONHandler(audit, nil))) }, orders(target.URL))
 		s.call(t, test.line, test.header+"Cookie: c=secret-cookie\r\nX-Request-Id: id-7\r\nTraceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n")
 		s.Close() // waits for the handler
 		var event map[string]any
@@ -52,11 +55,36 @@ func TestOneEventForEachCall(t *testing.T) {
 		if _, timed := event["duration_ms"].(float64); !timed {
 			t.Errorf("%s: %v", test.line, event)
 		}
+		wantRefusal(t, test.line, audit.String(), test.reason, test.route, test.status)
 		for _, secret := range []string{"01017012345", "secret-cookie", "entra_id\"", "exchanged", "fnr", "?"} {
-			if strings.Contains(s.log.String(), secret) {
-				t.Errorf("%s: %q in %s", test.line, secret, s.log)
+			if text := s.log.String() + audit.String(); strings.Contains(text, secret) && secret != "entra_id\"" || strings.Contains(s.log.String(), secret) {
+				t.Errorf("%s: %q in %s", test.line, secret, text)
 			}
 		}
+	}
+}
+
+// wantRefusal wants exactly one audit event of a refusal, and none of trouble or of what went well (S-38).
+func wantRefusal(t *testing.T, call, audit, reason, route string, status float64) {
+	t.Helper()
+	if reason == "" || status >= 500 {
+		if audit != "" {
+			t.Errorf("%s: an audit event of what is no refusal: %s", call, audit)
+		}
+		return
+	}
+	var event map[string]any
+	if err := json.Unmarshal([]byte(audit), &event); err != nil {
+		t.Fatalf("%s: not one event: %q", call, audit)
+	}
+	template := any(nil)
+	if route != "" {
+		template = "/" + route + "/**"
+	}
+	got := []any{event["msg"], event["audit"], event["listener"], event["reason"], event["status"], event["path_template"], event["request_id"], event["trace_id"]}
+	want := []any{"refusal", true, "egress", reason, status, template, "id-7", "4bf92f3577b34da6a3ce929d0e0e4736"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s: %s", call, diff)
 	}
 }
 

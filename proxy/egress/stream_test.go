@@ -246,8 +246,11 @@ func TestWebSocketThroughEgress(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		if got := s.log.String(); strings.Contains(got, `"msg":"egress"`) {
+			t.Errorf("an event before the end: %s", got)
+		}
 		conn.Close()
-		for until := time.Now().Add(5 * time.Second); !strings.Contains(s.log.String(), `"status":101`); time.Sleep(time.Millisecond) {
+		for until := time.Now().Add(5 * time.Second); !strings.Contains(s.log.String(), `"path":"/chat/room","route":"chat","status":101`); time.Sleep(time.Millisecond) {
 			if time.Now().After(until) { // nobody waits for the handler of a connection that was taken over
 				t.Fatalf("log: %s", s.log)
 			}

@@ -11,7 +11,7 @@ import (
 
 // token gets the token for a call: on behalf of the user whose token came with it, or the app's own. A call that forgets its user is never
 // raised to the app's rights unless the route says so, and one with a token of any other kind never is (S-21).
-func (h *Handler) token(r *http.Request, e *route) (oidc.Token, error) {
+func (h *Handler) token(v *visit, r *http.Request, e *route) (oidc.Token, error) {
 	sent := forward.Credential{}
 	if e.as != "app" {
 		sent = forward.ReadCredential(r.Header, nil)
@@ -25,12 +25,12 @@ func (h *Handler) token(r *http.Request, e *route) (oidc.Token, error) {
 	case sent.Kind != forward.BearerToken:
 		return oidc.Token{}, invalidToken("The Authorization header is not one well-formed Bearer token.", nil)
 	default:
-		if err := h.checkUser(r, e, sent.Token); err != nil {
+		if err := h.checkUser(v, e, sent.Token); err != nil {
 			return oidc.Token{}, err
 		}
 		request.UserToken = sent.Token
 	}
-	got, err := ask(r.Context(), request)
+	got, err := ask(&v.scope, request)
 	if err != nil {
 		return oidc.Token{}, noToken(err)
 	}
@@ -38,8 +38,9 @@ func (h *Handler) token(r *http.Request, e *route) (oidc.Token, error) {
 }
 
 // checkUser wants a valid token of a user for this app, of those that the route's provider exchanges. Any other is sent nowhere.
-func (h *Handler) checkUser(r *http.Request, e *route, token string) error {
-	id, err := h.users.Verify(r.Context(), token)
+func (h *Handler) checkUser(v *visit, e *route, token string) error {
+	id, err := h.users.Verify(&v.scope, token)
+	v.user = id
 	switch {
 	case err != nil:
 		return notVerified(err)

@@ -121,7 +121,7 @@ func TestS09TokenOfAnEndedSessionGoesNowhere(t *testing.T) {
 	if res, body := s.call(t, "GET /orders/x", header); res.StatusCode != 200 {
 		t.Fatalf("%d %s", res.StatusCode, body)
 	}
-	ended.Add(oidc.NewToken(token), time.Now().Add(time.Hour))
+	ended.AddHash(oidc.TokenHash(oidc.NewToken(token)), time.Now().Add(time.Hour))
 	if res, body := s.call(t, "GET /orders/x", header); res.StatusCode != 401 || !strings.Contains(body, "logout") {
 		t.Errorf("%d %s", res.StatusCode, body)
 	}

@@ -32,14 +32,26 @@ func (a *Answer) Write(p []byte) (int, error) {
 	return a.ResponseWriter.Write(p)
 }
 
-// Hijack notes an upgrade, whose 101 the reverse proxy writes to the connection itself.
+// Hijack notes an upgrade, whose 101 is written to the connection itself. From then on there is nobody to answer, and nothing of the server
+// that would have done it is held on to.
 func (a *Answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, buffered, err := http.NewResponseController(a.ResponseWriter).Hijack()
 	if err == nil {
 		a.Wrote, a.Status = true, http.StatusSwitchingProtocols
+		a.ResponseWriter = hijacked{}
 	}
 	return conn, buffered, err
 }
+
+// Upgraded says whether the connection has become a stream of both sides' own.
+func (a *Answer) Upgraded() bool { return a.Status == http.StatusSwitchingProtocols }
+
+// hijacked is the writer of an answer that nobody can write any more.
+type hijacked struct{}
+
+func (hijacked) Header() http.Header       { return http.Header{} }
+func (hijacked) WriteHeader(int)           {}
+func (hijacked) Write([]byte) (int, error) { return 0, http.ErrHijacked }
 
 // Unwrap lets http.ResponseController reach Flush.
 func (a *Answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }

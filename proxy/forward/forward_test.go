@@ -330,7 +330,7 @@ func TestTooLongBodyIs413(t *testing.T) {
 	}
 }
 
-// TestClientGoneIs499: nobody is answered, nothing is logged by ReverseProxy, and the app hears of it.
+// TestClientGoneIs499: nobody is answered, and the app hears of it.
 func TestClientGoneIs499(t *testing.T) {
 	t.Parallel()
 	arrived, left := make(chan struct{}), make(chan struct{})

@@ -89,8 +89,9 @@ func (a *rawApp) requests() []string {
 // front is a server with nothing but the target check and the upstream: what this part of the package decides by itself.
 type front struct {
 	*httptest.Server
-	mu       sync.Mutex
-	failures []Error
+	forwarder *Forwarder
+	mu        sync.Mutex
+	failures  []Error
 }
 
 func newFront(t *testing.T, at there, out Outgoing) *front {
@@ -109,6 +110,7 @@ func newFront(t *testing.T, at there, out Outgoing) *front {
 		transport.usual.CloseIdleConnections()
 		transport.upgrades.CloseIdleConnections()
 	})
+	f.forwarder = u
 	f.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if problem := CheckTarget(r); problem != nil {
 			http.Error(w, problem.Code, problem.Status)
@@ -161,7 +163,7 @@ func dial(t *testing.T, server *httptest.Server) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
 	return conn
 }
 
@@ -184,3 +186,4 @@ type preparing func(out, in *http.Request)
 
 func (p preparing) Prepare(out, in *http.Request) { p(out, in) }
 func (preparing) Answered(*http.Response)         {}
+func (preparing) Opened(*Stream) func(*Ending)    { return nil }

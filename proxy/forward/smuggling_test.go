@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // TestAdvisoryCVE2025_22871Smuggling: peers.md row 76. Whatever the two sides could read differently is refused, or reaches the app
@@ -100,6 +101,7 @@ func TestAdvisoryCVE2024_24791ExpectContinue(t *testing.T) {
 		_, _ = w.Write(body)
 	})
 	server := newFront(t, app, Outgoing{})
+	server.forwarder.server.Transport.(transport).usual.ExpectContinueTimeout = time.Minute // else the body is asked for on a machine that stood still
 	for range 3 {
 		conn := dial(t, server.Server)
 		_, _ = io.WriteString(conn, "POST /refuse HTTP/1.1\r\nHost: app\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n")

@@ -78,7 +78,7 @@ func TestS24OverTheWire(t *testing.T) {
 	}
 }
 
-// TestAdvisoryCVE2026_29054ConnectionCannotRemoveOurs: peers.md rows 6 to 9, on the real ReverseProxy.
+// TestAdvisoryCVE2026_29054ConnectionCannotRemoveOurs: peers.md rows 6 to 9.
 func TestAdvisoryCVE2026_29054ConnectionCannotRemoveOurs(t *testing.T) {
 	t.Parallel()
 	for name, connection := range map[string]string{

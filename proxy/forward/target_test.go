@@ -99,7 +99,7 @@ func TestS51RefusedTargetsOverHTTP2(t *testing.T) {
 		"TRACE":              {func(r *http.Request) { r.Method = "TRACE" }, 405},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 			defer cancel()
 			r, err := http.NewRequestWithContext(ctx, "GET", server.URL+"/a", nil)
 			if err != nil {

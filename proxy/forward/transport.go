@@ -117,7 +117,7 @@ func (t transport) roundTripHTTP2(r *http.Request) (*http.Response, error) {
 // buffers keeps copy buffers. It stores pointers to arrays, because a slice put into a pool is an allocation each time.
 type buffers struct{ pool sync.Pool }
 
-// Get implements [httputil.BufferPool].
+// Get returns a buffer, for Put.
 func (b *buffers) Get() []byte {
 	if kept, ok := b.pool.Get().(*[copyBufferSize]byte); ok {
 		return kept[:]
@@ -125,5 +125,5 @@ func (b *buffers) Get() []byte {
 	return new([copyBufferSize]byte)[:]
 }
 
-// Put implements [httputil.BufferPool].
+// Put takes back what Get returned.
 func (b *buffers) Put(buffer []byte) { b.pool.Put((*[copyBufferSize]byte)(buffer)) }

@@ -1,7 +1,12 @@
 package forward
 
 import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
 	"net/http"
+	"net/url"
 	"strings"
 )
 
@@ -18,17 +23,51 @@ func IsUpgrade(r *http.Request) bool {
 // AsksForUpgrade is wider than [IsUpgrade]: anything that a client may have meant as one.
 func AsksForUpgrade(r *http.Request) bool { return len(r.Header["Upgrade"]) > 0 }
 
-// withoutUpgrade is the request without the offers of other protocols, to be served as if they had not been made (RFC 9110 §7.8 allows a
-// server to ignore them). The original stays as it is for the log.
-func withoutUpgrade(r *http.Request) *http.Request {
-	if IsUpgrade(r) || !AsksForUpgrade(r) && len(r.Header["Http2-Settings"]) == 0 {
-		return r
+var (
+	errUnaskedUpgrade = errors.New("server switched protocols without being asked")
+	errOtherProtocol  = errors.New("server switched to another protocol than it was asked for")
+	errNoConnection   = errors.New("server switched protocols on a connection that cannot be written to")
+)
+
+// switchProtocols passes on a 101 (RFC 9110 §15.2.2), and makes a tunnel of the two connections. It goes on when the request is over for the
+// server that it came in by: nothing is kept of the request, its goroutine with a deep stack, and the buffers of the server, which is several times
+// the memory of a tunnel.
+func (x *exchange) switchProtocols(res *http.Response) error {
+	app, isConn := res.Body.(io.ReadWriteCloser)
+	switch protocol := res.Header["Upgrade"]; {
+	case !x.upgrade:
+		return errUnaskedUpgrade
+	case len(protocol) == 0 || !strings.EqualFold(protocol[0], "websocket") || !hasToken(res.Header["Connection"], "upgrade"):
+		return errOtherProtocol
+	case !isConn:
+		return errNoConnection
 	}
-	plain := r.WithContext(r.Context())
-	plain.Header = r.Header.Clone()
-	delete(plain.Header, "Upgrade")
-	delete(plain.Header, "Http2-Settings") // RFC 7540 §3.2.1
-	return plain
+	header := x.client.Header()
+	for name, values := range res.Header {
+		header[name] = append(header[name], values...)
+	}
+	client, buffered, err := http.NewResponseController(x.client).Hijack()
+	if err != nil {
+		return err
+	}
+	t, s := newTunnel(client, app), x.open(false)
+	res.Header, res.Body = header, http.NoBody // nobody closes the connection but the tunnel
+	if err := errors.Join(res.Write(buffered), buffered.Flush()); err != nil {
+		t.cut()
+		return nil // the client has left; see closed
+	}
+	ahead, _ := buffered.Peek(buffered.Reader.Buffered()) // nobody has waited for the 101, and it is the app that was spoken to
+	x.stream = nil
+	s.endBy(t.end)
+	t.start(bytes.Clone(ahead), x.buffers, func() { x.close(s) })
+	return nil
+}
+
+// Remainder is what may still be asked about a request whose connection was upgraded, which a log wants when it is closed. The rest of the
+// request is let go of: there may be thousands of such connections, for days.
+func Remainder(r *http.Request) *http.Request {
+	rest := &http.Request{Method: r.Method, URL: &url.URL{Path: r.URL.Path}, Header: http.Header{}}
+	return rest.WithContext(context.WithoutCancel(r.Context()))
 }
 
 // hasToken looks for a token in a comma-separated header, without case.

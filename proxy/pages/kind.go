@@ -15,6 +15,7 @@ const (
 	LoginDenied                  // access_denied; log in with another account / front page
 	LoginFailed                  // provider refused, or its token is not acceptable; log in again / front page
 	LoginExpired                 // the pending login is unknown or too old; log in again / front page
+	LoginOvertaken               // the provider logged the person out while the login was under way; log in again / front page
 	CookiesMissing               // our cookie never comes back, on the second try or after three rounds; log in again / front page
 	AppSendsBack                 // three rounds, logged in each time; log in with another account / front page
 	TooManyLogins                // S-28 and the loop breaker's limit; try again / front page
@@ -72,6 +73,8 @@ func (k Kind) traits() traits {
 		return traits{"login_failed", http.StatusUnauthorized, logInAgain, frontPage, logInAgain, false}
 	case LoginExpired:
 		return traits{"login_expired", http.StatusUnauthorized, logInAgain, frontPage, logInAgain, true}
+	case LoginOvertaken:
+		return traits{"login_overtaken", http.StatusUnauthorized, logInAgain, frontPage, logInAgain, true}
 	case CookiesMissing:
 		return traits{"cookies_missing", http.StatusBadRequest, logInAgain, frontPage, logInAgain, false}
 	case AppSendsBack:

@@ -155,7 +155,7 @@ func (p *Policy) compilePaths(rules []PathRule) error {
 	}
 	slices.Sort(ranks)
 	ranks = slices.Compact(ranks)
-	p.narrow.folded = true
+	p.narrow.folded, p.paths = true, len(entries) > 0
 	for _, e := range entries {
 		e.rank, _ = slices.BinarySearch(ranks, e.ranks)
 		e.allow = allowOf(e.rules)

@@ -63,14 +63,14 @@ func TestLoad(t *testing.T) {
 func TestHashTellsContentsApart(t *testing.T) {
 	t.Parallel()
 	file := func(name, data string) File { return File{Name: name, Data: []byte(data)} }
-	one := hashFiles([]File{file("a", written)})
-	if len(one) != 16 || one != hashFiles([]File{file("b", written)}) {
+	one := HashFiles([]File{file("a", written)})
+	if len(one) != 16 || one != HashFiles([]File{file("b", written)}) {
 		t.Errorf("%q depends on the file's name", one)
 	}
-	if one == hashFiles([]File{file("a", written+"\n")}) || hashFiles([]File{file("", "ab"), file("", "c")}) == hashFiles([]File{file("", "a"), file("", "bc")}) {
+	if one == HashFiles([]File{file("a", written+"\n")}) || HashFiles([]File{file("", "ab"), file("", "c")}) == HashFiles([]File{file("", "a"), file("", "bc")}) {
 		t.Error("other contents have the same hash")
 	}
-	if WithoutFile(Settings{}).Hash() != "" || hashFiles(nil) != "" {
+	if WithoutFile(Settings{}).Hash() != "" || HashFiles(nil) != "" {
 		t.Error("no files have a hash")
 	}
 }

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 )
@@ -46,7 +45,7 @@ func distance(a, b string) int {
 	return row[len(b)]
 }
 
-var plainName = regexp.MustCompile(`^[A-Za-z0-9 ./_-]{0,60}$`)
+var plainName = newForm(`^[A-Za-z0-9 ./_-]{0,60}$`)
 
 // quoteOdd leaves names as they are and quotes everything else, shortened, so that each note stays one line.
 func quoteOdd(name string) string {

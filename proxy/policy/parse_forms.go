@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
@@ -11,18 +10,18 @@ import (
 
 // What texts of a policy look like. The empty text, of which value.text complains, has every form.
 var (
-	appNameForm      = regexp.MustCompile(`^[A-Za-z0-9._*-]*$`)
-	guidForm         = regexp.MustCompile(`^([0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})?$`)
-	issuerForm       = regexp.MustCompile(`^(https?://[^\s"\\]+)?$`)
-	methodForm       = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]*$") // token, RFC 9110 §5.6.2
-	organizationForm = regexp.MustCompile(`^([0-9]{9})?$`)
-	separatorForm    = regexp.MustCompile(`^[/:.]?$`)
+	appNameForm      = newForm(`^[A-Za-z0-9._*-]*$`)
+	guidForm         = newForm(`^([0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})?$`)
+	issuerForm       = newForm(`^(https?://[^\s"\\]+)?$`)
+	methodForm       = newForm("^[!#$%&'*+.^_`|~0-9A-Za-z-]*$") // token, RFC 9110 §5.6.2
+	organizationForm = newForm(`^([0-9]{9})?$`)
+	separatorForm    = newForm(`^[/:.]?$`)
 
-	queryForm  = regexp.MustCompile(`#|\?[^/?]*=`)
-	escapeForm = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
+	queryForm  = newForm(`#|\?[^/?]*=`)
+	escapeForm = newForm(`%[0-9A-Fa-f]{2}`)
 )
 
-func readForm(v value, form *regexp.Regexp, complaint string) string {
+func readForm(v value, form *form, complaint string) string {
 	text := v.text()
 	if !form.MatchString(text) {
 		v.problem("%s", complaint)

@@ -37,6 +37,7 @@ type Policy struct {
 	open    tree // patterns with public rules, exactly
 	narrow  tree // patterns with other rules, folded
 	publics []string
+	paths   bool // there are path rules
 	scopes  []string
 
 	inbound         map[string]*inboundRule
@@ -81,7 +82,7 @@ func Load(files []File, s Settings) (p *Policy, warnings []string, err error) {
 	if err != nil {
 		return nil, warnings, err
 	}
-	p.hash = hashFiles(files)
+	p.hash = HashFiles(files)
 	return p, warnings, nil
 }
 
@@ -98,8 +99,8 @@ func WithoutFile(s Settings) *Policy {
 	return p
 }
 
-// hashFiles tells contents apart, however they are cut into files, and not where they were mounted.
-func hashFiles(files []File) string {
+// HashFiles tells contents apart, however they are cut into files, and not where they were mounted: 16 hex digits, or empty without files.
+func HashFiles(files []File) string {
 	if len(files) == 0 {
 		return ""
 	}
@@ -140,6 +141,10 @@ func (p *Policy) PublicPatterns() []string {
 	}
 	return slices.Clone(p.publics)
 }
+
+// LooksAtRequests says whether a decision takes more than the caller: which path, which method, which level. Without any path a caller is all
+// that matters (S-16).
+func (p *Policy) LooksAtRequests() bool { return p == nil || p.paths || p.level != "" }
 
 // EntraTenants are those of entra.tenants; nil if the files name none.
 func (p *Policy) EntraTenants() []string { return slices.Clone(p.tenants) }

@@ -39,10 +39,19 @@ type Route struct {
 	more    []*pathRule
 	public  *pathRule // of a path whose every reading is public
 	refused *pattern  // that does not name the method
+	pattern *pattern  // most specific one of the first reading that has any
 }
 
 // Public says whether nobody may pass: every reading of the path is public.
 func (r *Route) Public() bool { return r != nil && r.public != nil && r.refused == nil }
+
+// Pattern is the path pattern that the request was judged by, as the policy has it; empty if no rule speaks of the path.
+func (r *Route) Pattern() string {
+	if r.pattern == nil {
+		return ""
+	}
+	return r.pattern.text
+}
 
 // Ranging over the rules in this way makes no copy and allocates nothing.
 func (r *Route) rule(i int) *pathRule {
@@ -123,6 +132,9 @@ func (p *Policy) pick(r *Route, reading, method string, t *trace) (public bool) 
 	var few [4]hit
 	found := p.narrow.match(reading, p.open.match(reading, few[:0]))
 	public = len(found) > 0
+	if public && r.pattern == nil {
+		r.pattern = found[0].pattern
+	}
 	for _, h := range found {
 		named := false
 		for _, rule := range h.pattern.rules {

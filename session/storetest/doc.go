@@ -1,5 +1,5 @@
-// Package storetest is the conformance suite of session stores, and the means to run a real redis-server beside a test.
+// Package storetest is the conformance suite of session stores.
 //
-// It owns what every store must do (contract 3.4) and how an outage is made. It does not own what one store alone does; that is tested
-// beside it. Nothing outside of tests imports it.
+// It owns what every store must do (contract 3.4). It does not own what one store alone does, which is tested beside it, nor the servers, which
+// are those of redistest. Nothing outside of tests imports it.
 package storetest

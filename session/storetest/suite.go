@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -23,12 +24,12 @@ type Harness struct {
 }
 
 // Lifetime is a time to live that the suite lets pass as a whole, short enough to be waited for.
-const Lifetime = 400 * time.Millisecond
+const Lifetime = time.Second
 
 // Run runs the suite; harness is called for every test of it.
 func Run(t *testing.T, harness func(*testing.T) Harness) {
 	t.Helper()
-	for name, test := range map[string]func(*testing.T, Harness){
+	tests := map[string]func(*testing.T, Harness){
 		"what is created is read until its time is over":  createdIsReadUntilItsTimeIsOver,
 		"what was never there is not found":               absenceIsNotFound,
 		"a replaced value keeps the time of the old one":  replaceKeepsTheTime,
@@ -40,7 +41,18 @@ func Run(t *testing.T, harness func(*testing.T) Harness) {
 		"a mark can be made again after its time":         markExpires,
 		"large values come back whole":                    largeValues,
 		"values are bytes, whatever they are":             anyBytes,
-	} {
+	}
+	maps.Copy(tests, sets)
+	for name, test := range shared {
+		tests[name] = func(t *testing.T, h Harness) {
+			s, ok := h.Store.(session.Shared)
+			if !ok {
+				t.Skip("the store belongs to one process")
+			}
+			test(t, h, s)
+		}
+	}
+	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			test(t, harness(t))
