@@ -20,23 +20,29 @@ const (
 	pathCounts  = "/-/counts"
 )
 
+const smallSize = 1 << 10
+
 // counts are the requests for bodies that the app has seen.
 type counts struct {
 	Requests   int64 // all of them
 	Identified int64 // those that say who is calling
+	Handed     int64 // those that bring a token for the next API
 }
 
 // newApp is the app behind the targets.
 func newApp() http.Handler {
-	var requests, identified atomic.Int64
+	var requests, identified, handed atomic.Int64
 	mux := http.NewServeMux()
-	for path, size := range map[string]int{pathSmall: 1 << 10, pathLarge: 64 << 10} {
+	for path, size := range map[string]int{pathSmall: smallSize, pathLarge: 64 << 10} {
 		body := bytes.Repeat([]byte("x"), size)
 		length := []string{strconv.Itoa(size)}
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 			requests.Add(1)
 			if speaksForSomebody(r.Header) {
 				identified.Add(1)
+			}
+			if r.Header.Get(headerNext) != "" {
+				handed.Add(1)
 			}
 			header := w.Header()
 			header["Content-Length"], header["Content-Type"] = length, []string{"text/plain"}
@@ -45,7 +51,7 @@ func newApp() http.Handler {
 	}
 	mux.HandleFunc(pathHeaders, func(w http.ResponseWriter, r *http.Request) { _ = json.NewEncoder(w).Encode(r.Header) })
 	mux.HandleFunc(pathCounts, func(w http.ResponseWriter, _ *http.Request) {
-		_ = json.NewEncoder(w).Encode(counts{requests.Load(), identified.Load()})
+		_ = json.NewEncoder(w).Encode(counts{requests.Load(), identified.Load(), handed.Load()})
 	})
 	return mux
 }

@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 func TestBenchMeasuresEveryScenario(t *testing.T) {
 	needLinux(t)
 	var errs strings.Builder
-	s := settings{rounds: 1, duration: 200 * time.Millisecond, warmUp: 20 * time.Millisecond, connections: 8, starts: 1, idle: 100 * time.Millisecond, tokens: 120}
+	s := settings{rounds: 1, duration: 200 * time.Millisecond, warmUp: 20 * time.Millisecond, connections: 8, starts: 1, idle: 100 * time.Millisecond, tokens: 120, sessions: 10_100}
 	r, err := bench(t.Context(), s, &errs)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, errs.String())
@@ -47,7 +47,9 @@ func TestBenchMeasuresEveryScenario(t *testing.T) {
 	}
 	want := []string{
 		"anonymous, 1 KiB", "anonymous, 64 KiB", "session, 1 KiB", "session, 64 KiB",
+		"session, 1 in Redis, 1 KiB", "session, 10000 in Redis, 1 KiB", "session, 10100 in Redis, 1 KiB", "session, first sight, 1 KiB",
 		"bearer, 50 tokens, 1 KiB", "bearer, 50 tokens, 64 KiB", "bearer, 120 tokens, 1 KiB", "bearer, new tokens, 1 KiB",
+		"exchange, 1 KiB", "exchange, 64 KiB",
 		"token API, cached token", "token API, cached exchange", "token API, introspection",
 	}
 	if diff := cmp.Diff(want, names); diff != "" {
@@ -88,7 +90,7 @@ func needLinux(t *testing.T) {
 
 func TestUnusableFlagsAreRefused(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{"-rounds=0"}, {"-connections=0"}, {"-duration=0"}, {"-tokens=50"}, {"-unknown"}, {"extra"}} {
+	for _, args := range [][]string{{"-rounds=0"}, {"-connections=0"}, {"-duration=0"}, {"-tokens=50"}, {"-sessions=100"}, {"-unknown"}, {"extra"}} {
 		if code := realMain(t.Context(), args, io.Discard, io.Discard); code != exitUsage {
 			t.Errorf("%v: exit status %d", args, code)
 		}
@@ -103,15 +105,36 @@ func TestPlausibleRefusesWorkThatWasNotDone(t *testing.T) {
 		somebody bool
 		want     string // part of the error; "" for none
 	}{
-		"a session":                    {10000, 10000, counts{10000, 10000}, true, ""},
-		"nobody":                       {10000, 9995, counts{10000, 0}, false, ""},
-		"error pages":                  {10000, 9989, counts{10000, 10000}, true, "200"},
-		"answers without the app":      {10000, 10000, counts{9000, 9000}, true, "reached the app"},
-		"a session that was lost":      {10000, 10000, counts{10000, 9000}, true, "who is calling"},
-		"a name of nobody":             {10000, 10000, counts{10000, 1}, false, "of nobody"},
-		"a single failure among a few": {10, 9, counts{10, 10}, true, "200"},
+		"a session":                    {10000, 10000, counts{Requests: 10000, Identified: 10000}, true, ""},
+		"nobody":                       {10000, 9995, counts{Requests: 10000, Identified: 0}, false, ""},
+		"error pages":                  {10000, 9989, counts{Requests: 10000, Identified: 10000}, true, "200"},
+		"answers without the app":      {10000, 10000, counts{Requests: 9000, Identified: 9000}, true, "reached the app"},
+		"a session that was lost":      {10000, 10000, counts{Requests: 10000, Identified: 9000}, true, "who is calling"},
+		"a name of nobody":             {10000, 10000, counts{Requests: 10000, Identified: 1}, false, "of nobody"},
+		"a single failure among a few": {10, 9, counts{Requests: 10, Identified: 10}, true, "200"},
 	} {
 		err := plausible(c.all, c.ok, c.seen, c.somebody)
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestPlausibleStoreCallsAreThoseOfTheScenario(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		calls int64
+		cold  bool
+		want  string // part of the error; "" for none
+	}{
+		"from memory":                    {100, false, ""},
+		"from memory, some read again":   {250, false, "250 calls"},
+		"from memory, and yet asked":     {5000, false, "5000 calls"},
+		"first sight":                    {10050, true, ""},
+		"first sight, and yet in memory": {100, true, "only 100 calls"},
+		"two calls for a first sight":    {20000, true, "20000 calls"},
+	} {
+		err := plausibleStore(10000, storeCalls{commands: c.calls, during: 2 * time.Second}, c.cold)
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", name, err)
 		}

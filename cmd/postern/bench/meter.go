@@ -27,16 +27,20 @@ type meter struct {
 type witnessed struct {
 	seen   counts        // by the app, if the requests are for it
 	tokens verifications // by the target, if it looks at tokens
-	bought int           // by the provider: tokens that it was asked for, if the requests are for tokens
+	bought int           // by the provider: tokens that it was asked for, if the requests are for tokens or bring them
+	stored storeCalls    // by Redis, if the sessions are there
 }
 
 // add is for what came between two looks.
 func (w *witnessed) add(before, after witnessed) {
 	w.seen.Requests += after.seen.Requests - before.seen.Requests
 	w.seen.Identified += after.seen.Identified - before.seen.Identified
+	w.seen.Handed += after.seen.Handed - before.seen.Handed
 	w.tokens.known += after.tokens.known - before.tokens.known
 	w.tokens.anew += after.tokens.anew - before.tokens.anew
 	w.bought += after.bought - before.bought
+	w.stored.commands += after.stored.commands - before.stored.commands
+	w.stored.during += after.stored.at.Sub(before.stored.at)
 }
 
 func newMeter(w *world, sc scenario, target *process) *meter {
@@ -51,14 +55,27 @@ func (m *meter) connect(ctx context.Context, connections int) (err error) {
 // verifies says whether the target is one that looks at tokens.
 func (m *meter) verifies() bool { return m.caller.bearer > 0 && m.target == m.caller.postern }
 
+// asksStore says whether the target is one that has sessions in Redis.
+func (m *meter) asksStore() bool { return m.caller.stored > 0 && m.target == m.caller.postern }
+
 // look asks those who know.
 func (m *meter) look(ctx context.Context) (w witnessed, err error) {
 	if m.caller.tokenAPI {
 		w.bought, err = m.world.boughtTokens(ctx)
 		return w, err
 	}
+	if m.caller.exchange {
+		if w.bought, err = m.world.boughtTokens(ctx); err != nil {
+			return w, err
+		}
+	}
 	if m.verifies() {
 		if w.tokens, err = verificationsOf(ctx, m.target); err != nil {
+			return w, err
+		}
+	}
+	if m.asksStore() {
+		if w.stored, err = storeCallsOf(ctx, m.caller.redis); err != nil {
 			return w, err
 		}
 	}
@@ -88,7 +105,7 @@ func (m *meter) turn(ctx context.Context, warmUp, duration time.Duration) error 
 	for i := range end.used {
 		m.others -= end.used[i] - begin.used[i]
 	}
-	if m.got.memory, err = residentOf(m.target.pid()); err != nil {
+	if m.got.memory, err = m.target.resident(); err != nil {
 		return err
 	}
 	after, err := m.look(ctx)
@@ -105,8 +122,11 @@ type reading struct {
 
 func (m *meter) read() (r reading, err error) {
 	r.at = time.Now()
-	for i, pid := range []int{m.target.pid(), m.world.app.pid(), os.Getpid()} {
-		if r.used[i], err = cpuOf(pid); err != nil {
+	if r.used[0], err = m.target.cpu(); err != nil {
+		return r, err
+	}
+	for i, pid := range []int{m.world.app.pid(), os.Getpid()} {
+		if r.used[i+1], err = cpuOf(pid); err != nil {
 			return r, err
 		}
 	}
@@ -134,10 +154,21 @@ func (m *meter) believe(all, ok int) error {
 	if m.caller.tokenAPI {
 		return plausibleMemory(all, ok, m.done.bought)
 	}
-	if err := plausible(all, ok, m.done.seen, m.caller.somebody); err != nil || !m.verifies() {
+	if m.caller.foreign {
+		return plausibleReach(all, ok, m.done.seen)
+	}
+	if err := plausible(all, ok, m.done.seen, m.caller.somebody); err != nil {
 		return err
 	}
-	return plausibleTokens(all, m.done.tokens, m.caller.cold)
+	switch {
+	case m.caller.exchange:
+		return plausibleExchange(all, m.done.seen, m.done.bought)
+	case m.verifies():
+		return plausibleTokens(all, m.done.tokens, m.caller.cold)
+	case m.asksStore():
+		return plausibleStore(all, m.done.stored, m.caller.cold)
+	}
+	return nil
 }
 
 // foreign is the share of all cores that other processes took.
@@ -148,14 +179,23 @@ func (m *meter) foreign() float64 {
 // nearlyAll is 99.9 %.
 func nearlyAll(all int) int64 { return int64(all - all/1000) }
 
-// plausible makes sure that the measured work was done: an error page would be quick too.
-func plausible(all, ok int, seen counts, somebody bool) error {
-	least := nearlyAll(all)
-	switch {
+// plausibleReach makes sure that answers are the app's: an error page would be quick too.
+func plausibleReach(all, ok int, seen counts) error {
+	switch least := nearlyAll(all); {
 	case int64(ok) < least:
 		return fmt.Errorf("only %d of %d answers are 200", ok, all)
 	case seen.Requests < least:
 		return fmt.Errorf("only %d of %d requests reached the app", seen.Requests, all)
+	}
+	return nil
+}
+
+// plausible makes sure that the measured work was done.
+func plausible(all, ok int, seen counts, somebody bool) error {
+	if err := plausibleReach(all, ok, seen); err != nil {
+		return err
+	}
+	switch least := nearlyAll(all); {
 	case somebody && seen.Identified < least:
 		return fmt.Errorf("only %d of %d requests told the app who is calling", seen.Identified, all)
 	case !somebody && seen.Identified > 0:

@@ -23,6 +23,8 @@ type process struct {
 	name    string
 	address string // host:port of what it serves
 	metrics string // host:port of its metrics, if it is a Postern
+	admin   string // Unix socket of its profiles, if it is a Postern that is to be profiled
+	family  bool   // what it has started belongs to it
 	cmd     *exec.Cmd
 	begun   time.Time     // just before exec
 	exited  chan struct{} // closed when it has ended
@@ -61,19 +63,35 @@ func (p *process) pid() int { return p.cmd.Process.Pid }
 
 // stop kills it: nothing here has anything to lose. It may be called more than once, and on nil.
 func (p *process) stop() {
-	if p != nil {
-		_ = p.cmd.Process.Kill()
-		<-p.exited
+	if p == nil {
+		return
 	}
+	select {
+	case <-p.exited: // its number may be another's by now
+		return
+	default:
+	}
+	pids, _ := p.members() // before they are nobody's children
+	_ = p.cmd.Process.Kill()
+	for _, pid := range pids[min(1, len(pids)):] {
+		if member, err := os.FindProcess(pid); err == nil {
+			_ = member.Kill()
+		}
+	}
+	<-p.exited
 }
 
 // wait polls until a GET of the URL is 200, and returns how long after the start that was.
 func (p *process) wait(ctx context.Context, url string, every time.Duration) (time.Duration, error) {
+	return p.poll(ctx, url, every, func(status int) bool { return status == http.StatusOK })
+}
+
+func (p *process) poll(ctx context.Context, url string, every time.Duration, enough func(status int) bool) (time.Duration, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, errors.New("it took too long"))
 	defer cancel()
 	for {
 		status, err := statusOf(ctx, url)
-		if err == nil && status == http.StatusOK {
+		if err == nil && enough(status) {
 			return time.Since(p.begun), nil
 		}
 		select {
@@ -84,6 +102,12 @@ func (p *process) wait(ctx context.Context, url string, every time.Duration) (ti
 		case <-time.After(every):
 		}
 	}
+}
+
+// waitAny polls until a GET of the URL is answered, whatever with.
+func (p *process) waitAny(ctx context.Context, url string, every time.Duration) error {
+	_, err := p.poll(ctx, url, every, func(int) bool { return true })
+	return err
 }
 
 // plain asks a server on loopback without a web proxy, by a connection of its own.

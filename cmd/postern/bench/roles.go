@@ -16,15 +16,17 @@ import (
 const roleVariable = "POSTERN_BENCH_ROLE"
 
 const (
-	roleApp      = "app"
-	roleBare     = "bare"
-	roleConstant = "constant"
+	roleApp       = "app"
+	roleBare      = "bare"
+	roleVerifying = "verifying"
+	roleConstant  = "constant"
 )
 
 // part is what such a process must know; it comes on standard input.
 type part struct {
 	Address   string // where to listen
 	Bare      bareConfig
+	WellKnown string              // of the provider whose tokens it verifies
 	Constants map[string]constant // by path
 }
 
@@ -62,6 +64,8 @@ func play(ctx context.Context, role string, stdin io.Reader, stderr io.Writer) i
 		handler = newApp()
 	case role == roleBare:
 		handler = newBare(p.Bare)
+	case role == roleVerifying:
+		handler, err = newVerifying(ctx, p.Bare, p.WellKnown)
 	case role == roleConstant:
 		handler = newConstant(p.Constants)
 	default:

@@ -80,10 +80,13 @@ func (w *world) startTexas(ctx context.Context) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := spawn(ctx, postern, address, append(w.entraEnv(), "BIND_ADDRESS="+address, "PROBE_BIND_ADDRESS="+probe), nil, w.binary, "serve")
+	socket, served := w.adminSocket()
+	env := slices.Concat(w.entraEnv(), []string{"BIND_ADDRESS=" + address, "PROBE_BIND_ADDRESS=" + probe}, served)
+	p, err := spawn(ctx, postern, address, env, nil, w.binary, "serve")
 	if err != nil {
 		return nil, err
 	}
+	p.admin = socket
 	if _, err := p.wait(ctx, "http://"+probe+"/readyz", 5*time.Millisecond); err != nil {
 		p.stop()
 		return nil, err

@@ -12,21 +12,6 @@ import (
 // tick is the unit of CPU times in /proc: Linux shows them in hundredths of a second on every platform that Go runs on.
 const tick = time.Second / 100
 
-// cpuOf is what a process has used so far, user and system together, of all its threads (proc(5), /proc/PID/stat).
-func cpuOf(pid int) (time.Duration, error) {
-	stat, err := os.ReadFile(procFile(pid, "stat"))
-	if err != nil {
-		return 0, fmt.Errorf("read CPU time: %w", err)
-	}
-	const user, system = 14 - 3, 15 - 3 // fields count from 1; the third is the first one after the name
-	_, rest, _ := bytes.Cut(stat[bytes.LastIndexByte(stat, ')')+1:], []byte(" "))
-	fields := bytes.Fields(rest)
-	if len(fields) <= system {
-		return 0, errors.New("read CPU time: /proc has another format here")
-	}
-	return sumTicks(fields[user : system+1])
-}
-
 // busyCPU is what all processes of the machine have used so far, the time stolen by other machines included.
 func busyCPU() (time.Duration, error) {
 	stat, err := os.ReadFile("/proc/stat")

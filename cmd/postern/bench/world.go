@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"postern/oidc/devidp"
@@ -29,15 +30,19 @@ type world struct {
 	binary   string
 	dir      string // for the run's files
 	front    string // host:port of the Postern with a login, by a name that cookies can be set for
+	second   string // the same of the one whose app calls another API
+	others   gateways
 	app, idp *process
 	targets  []*process
+	profiled bool // every Postern serves profiles
+	sockets  int  // that were given for that
 }
 
 const postern = "postern"
 
 // newWorld builds the binary and starts what Postern needs around it.
-func newWorld(ctx context.Context, binary string, progress io.Writer) (*world, error) {
-	w := &world{binary: binary}
+func newWorld(ctx context.Context, binary string, profiled bool, others gateways, progress io.Writer) (*world, error) {
+	w := &world{binary: binary, profiled: profiled, others: others}
 	if err := w.prepare(ctx, progress); err != nil {
 		w.close()
 		return nil, err
@@ -55,15 +60,21 @@ func (w *world) prepare(ctx context.Context, progress io.Writer) (err error) {
 			return err
 		}
 	}
-	free, err := freeAddress(ctx)
-	if err != nil {
-		return err
+	named := []*string{&w.front, &w.second}
+	for _, g := range w.others {
+		named = append(named, &g.address)
 	}
-	_, port, err := net.SplitHostPort(free)
-	if err != nil {
-		return err
+	for _, address := range named {
+		free, err := freeAddress(ctx)
+		if err != nil {
+			return err
+		}
+		_, port, err := net.SplitHostPort(free)
+		if err != nil {
+			return err
+		}
+		*address = "localhost:" + port
 	}
-	w.front = "localhost:" + port
 	if w.app, err = start(ctx, roleApp, part{}); err != nil {
 		return err
 	}
@@ -102,12 +113,22 @@ func (w *world) startProvider(ctx context.Context) error {
 		return err
 	}
 	w.idp, err = spawn(ctx, "postern idp", address, nil, nil, w.binary, "idp", "--bind-address="+address, "--admin",
-		"--client-id="+clientID, "--client-secret="+clientSecret, "--redirect-uri="+w.ingress()+"/oauth2/callback", "--clients="+clients)
+		"--client-id="+clientID, "--client-secret="+clientSecret, "--redirect-uri="+strings.Join(w.callbacks(), ","), "--clients="+clients)
 	if err != nil {
 		return err
 	}
 	_, err = w.idp.wait(ctx, w.wellKnown(), 10*time.Millisecond)
 	return err
+}
+
+// callbacks are where logins may come back to.
+func (w *world) callbacks() []string {
+	const path = "/oauth2/callback"
+	all := []string{w.ingress() + path, "http://" + w.second + path}
+	for _, g := range w.others {
+		all = append(all, g.origin()+path)
+	}
+	return all
 }
 
 func (w *world) ingress() string { return "http://" + w.front }
@@ -117,14 +138,26 @@ func (w *world) wellKnown() string {
 }
 
 // startWithLogin runs a Postern for sessions, and says how long it took from exec until it was ready.
-func (w *world) startWithLogin(ctx context.Context) (*process, time.Duration, error) {
+func (w *world) startWithLogin(ctx context.Context, more ...string) (*process, time.Duration, error) {
 	_, port, err := net.SplitHostPort(w.front)
 	if err != nil {
 		return nil, 0, err
 	}
-	return w.startPostern(ctx, "127.0.0.1:"+port, nil, "--ingress="+w.ingress(),
+	return w.startReplica(ctx, "127.0.0.1:"+port, more...)
+}
+
+// startReplica runs one more of it at another address. Without a common store it knows nobody.
+func (w *world) startReplica(ctx context.Context, address string, more ...string) (*process, time.Duration, error) {
+	return w.startPostern(ctx, address, nil, append(w.loginOptions(w.ingress()), more...)...)
+}
+
+// loginOptions are those of a Postern that people with browsers log in at.
+func (w *world) loginOptions(ingress string) []string {
+	return []string{
+		"--ingress=" + ingress,
 		"--cookie.secure=false", // plain http
-		"--openid.provider=azure", "--openid.client-id="+clientID, "--openid.client-secret="+clientSecret, "--openid.well-known-url="+w.wellKnown())
+		"--openid.provider=azure", "--openid.client-id=" + clientID, "--openid.client-secret=" + clientSecret, "--openid.well-known-url=" + w.wellKnown(),
+	}
 }
 
 // startPostern runs the sidecar with the options that every one of them has, and more.
@@ -141,11 +174,12 @@ func (w *world) startPostern(ctx context.Context, address string, env []string, 
 		"serve", "--bind-address=" + address, "--probe-bind-address=" + probe, "--metrics-bind-address=" + metrics,
 		"--upstream-host=" + w.app.address, "--identity.headers=postern",
 	}, more...)
-	p, err := spawn(ctx, postern, address, env, nil, w.binary, args...)
+	socket, served := w.adminSocket()
+	p, err := spawn(ctx, postern, address, slices.Concat(env, served), nil, w.binary, args...)
 	if err != nil {
 		return nil, 0, err
 	}
-	p.metrics = metrics
+	p.metrics, p.admin = metrics, socket
 	took, err := p.wait(ctx, "http://"+probe+"/readyz", time.Millisecond)
 	if err != nil {
 		p.stop()
@@ -157,18 +191,25 @@ func (w *world) startPostern(ctx context.Context, address string, env []string, 
 // open starts the targets of these callers: Posterns with one person logged in, with tokens to accept or with tokens to give, and peers that
 // send the app, or answer it, the same.
 func (w *world) open(ctx context.Context, callers []*caller, progress io.Writer) error {
-	var browsers, services []*caller
+	var browsers, stored, services, exchanging []*caller
 	for _, c := range callers {
 		switch {
 		case c.tokenAPI:
 			if err := w.openTokenAPI(ctx, c); err != nil {
 				return fmt.Errorf("%s: %w", c.name, err)
 			}
+		case c.exchange:
+			exchanging = append(exchanging, c)
 		case c.bearer > 0:
 			services = append(services, c)
+		case c.stored > 0:
+			stored = append(stored, c)
 		default:
 			browsers = append(browsers, c)
 		}
+	}
+	if err := w.openStored(ctx, stored, progress); err != nil {
+		return err
 	}
 	if err := w.openLogin(ctx, browsers); err != nil {
 		return err
@@ -176,7 +217,10 @@ func (w *world) open(ctx context.Context, callers []*caller, progress io.Writer)
 	if err := w.openBearer(ctx, services, progress); err != nil {
 		return err
 	}
-	for _, c := range slices.Concat(browsers, services) {
+	if err := w.openExchange(ctx, exchanging); err != nil {
+		return fmt.Errorf("%s: %w", exchange, err)
+	}
+	for _, c := range slices.Concat(browsers, stored, services, exchanging) {
 		if err := w.openBare(ctx, c); err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
@@ -199,7 +243,7 @@ func (w *world) openLogin(ctx context.Context, callers []*caller) error {
 		return err
 	}
 	for _, c := range callers {
-		cookies := "theme=dark"
+		cookies := plainCookies
 		if c.somebody {
 			cookies += "; " + cookie
 		}
@@ -217,7 +261,8 @@ func (w *world) openBare(ctx context.Context, c *caller) error {
 	if speaksForSomebody(want) != c.somebody {
 		return errors.New("the app is told nobody's name, or is told one and nobody calls")
 	}
-	c.peer, err = start(ctx, roleBare, part{Bare: sendAlike(w.app.address, c.header(0), want)}, bareGC)
+	alike := sendAlike(w.app.address, c.header(0), want)
+	c.peer, err = start(ctx, roleBare, part{Bare: alike}, bareGC)
 	if err != nil {
 		return err
 	}
@@ -243,6 +288,9 @@ func (w *world) openBare(ctx context.Context, c *caller) error {
 	got["X-Request-Id"] = want["X-Request-Id"] // another one for each request
 	if !maps.EqualFunc(want, got, slices.Equal) {
 		return errUnfair
+	}
+	if c.cold {
+		return w.openVerifying(ctx, c, alike)
 	}
 	return nil
 }
