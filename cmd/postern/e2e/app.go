@@ -48,7 +48,8 @@ func App(t testing.TB, routes map[string]http.HandlerFunc) *AppServer {
 	for pattern, handler := range routes {
 		mux.Handle(pattern, a.recorded(handler))
 	}
-	own := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	own := func(w http.ResponseWriter, r *http.Request) {
+		seen := a.record(r)
 		// No ServeMux for these: it would redirect the unclean paths that tests send.
 		switch r.URL.Path {
 		case "/ws":
@@ -57,16 +58,15 @@ func App(t testing.TB, routes map[string]http.HandlerFunc) *AppServer {
 			serveEvents(w, r)
 		default:
 			w.Header().Set("Content-Type", "application/json")
-			_ = json.NewEncoder(w).Encode(a.last())
+			_ = json.NewEncoder(w).Encode(seen)
 		}
-	})
-	recorded := a.recorded(own)
+	}
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, pattern := mux.Handler(r); pattern != "" {
 			mux.ServeHTTP(w, r)
 			return
 		}
-		recorded.ServeHTTP(w, r)
+		own(w, r)
 	}))
 	server.Config.Protocols = new(http.Protocols)
 	server.Config.Protocols.SetHTTP1(true)
@@ -87,28 +87,28 @@ func (a *AppServer) Requests() []Echo {
 	return append([]Echo(nil), a.seen...)
 }
 
-func (a *AppServer) last() Echo {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.seen[len(a.seen)-1]
-}
-
 func (a *AppServer) recorded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var body []byte
-		if r.Header.Get("Upgrade") == "" {
-			body, _ = io.ReadAll(r.Body)
-			r.Body = io.NopCloser(strings.NewReader(string(body)))
-		}
-		e := Echo{
-			Method: r.Method, URI: r.RequestURI, Host: r.Host, Proto: r.Proto,
-			Header: r.Header.Clone(), Trailer: r.Trailer.Clone(), Body: string(body),
-		}
-		a.mu.Lock()
-		a.seen = append(a.seen, e)
-		a.mu.Unlock()
+		a.record(r)
 		next.ServeHTTP(w, r)
 	})
+}
+
+// record reads the request whole, but for an upgrade, and leaves its body to be read again.
+func (a *AppServer) record(r *http.Request) Echo {
+	var body []byte
+	if r.Header.Get("Upgrade") == "" {
+		body, _ = io.ReadAll(r.Body)
+		r.Body = io.NopCloser(strings.NewReader(string(body)))
+	}
+	e := Echo{
+		Method: r.Method, URI: r.RequestURI, Host: r.Host, Proto: r.Proto,
+		Header: r.Header.Clone(), Trailer: r.Trailer.Clone(), Body: string(body),
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.seen = append(a.seen, e)
+	return e
 }
 
 // message is a WebSocket message whole, whatever frames it came in.

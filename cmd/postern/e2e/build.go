@@ -2,10 +2,13 @@ package e2e
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"sync"
 	"testing"
 )
@@ -18,6 +21,10 @@ var built struct {
 	err  error
 }
 
+// atOnce is how many tests run at the same time, unless -parallel says otherwise: they wait for processes, networks and clocks far more than they
+// work.
+func atOnce() int { return max(4, runtime.GOMAXPROCS(0)) }
+
 // Main runs the tests of a package that uses [Build], and removes what it built. TestMain calls it:
 //
 //	func TestMain(m *testing.M) { os.Exit(e2e.Main(m)) }
@@ -27,6 +34,12 @@ func Main(m *testing.M) int {
 			_ = os.RemoveAll(built.dir)
 		}
 	}()
+	flag.Parse()
+	said := false
+	flag.Visit(func(f *flag.Flag) { said = said || f.Name == "test.parallel" })
+	if !said {
+		_ = flag.Set("test.parallel", strconv.Itoa(atOnce())) // a number is what it takes
+	}
 	return m.Run()
 }
 

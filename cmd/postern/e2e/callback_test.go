@@ -8,6 +8,7 @@ import (
 )
 
 // Scenario 3 and the forged callbacks of the issue: none of these makes a session, or reaches the token endpoint where it need not.
+// Row 51 of peers.md: a callback is bound to its browser, to PKCE and to the nonce.
 func TestForgedCallbacksMakeNoSession(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, worldOptions{})

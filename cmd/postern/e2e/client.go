@@ -24,12 +24,22 @@ type Client struct {
 // NewClient has an empty cookie jar.
 func NewClient(t testing.TB) *Client {
 	t.Helper()
+	return newClient(t, loopback())
+}
+
+// NewClientThrough is [NewClient] with another way to the servers, such as into a cluster, for every name that is asked for.
+func NewClientThrough(t testing.TB, dial func(ctx context.Context, network, address string) (net.Conn, error)) *Client {
+	t.Helper()
+	return newClient(t, &http.Transport{DisableCompression: true, DialContext: dial})
+}
+
+func newClient(t testing.TB, transport *http.Transport) *Client {
+	t.Helper()
 	inner, err := cookiejar.New(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := &Client{t: t, jar: &jar{Jar: inner, t: t}, Header: http.Header{}}
-	transport := loopback()
 	t.Cleanup(transport.CloseIdleConnections)
 	c.http = &http.Client{
 		Jar: c.jar, Transport: transport, Timeout: 30 * time.Second,

@@ -97,6 +97,24 @@ func (p *DevProvider) Mint(t testing.TB, request map[string]any) string {
 	return answer.Token
 }
 
+// EndSessions logs somebody out at the provider itself, everywhere; all clients that are told must answer 200. It returns how many answered.
+func (p *DevProvider) EndSessions(t testing.TB, user string) (told int) {
+	t.Helper()
+	r := NewClient(t).Send(http.MethodPost, p.origin()+"/_dev/logout", `{"user":"`+user+`"}`, "Content-Type", "application/json")
+	var answer struct {
+		Told []struct{ Status int }
+	}
+	if err := json.Unmarshal([]byte(r.Body), &answer); err != nil {
+		t.Fatalf("POST /_dev/logout: status %d %s", r.StatusCode, r.Body)
+	}
+	for _, one := range answer.Told {
+		if one.Status != http.StatusOK {
+			t.Errorf("a client answered a logout token with %d", one.Status)
+		}
+	}
+	return len(answer.Told)
+}
+
 // origin is where everything of the provider is.
 func (p *DevProvider) origin() string { return strings.TrimSuffix(p.Issuer, "/"+devTenant+"/v2.0") }
 

@@ -24,6 +24,8 @@ type outboundOptions struct {
 	own    map[string]any    // of the app at the provider: its credentials
 	target *AppServer
 	setup  func(x *outbound) // what there is to say only when the provider is there
+
+	provider providerFunc // nil is DevIDP
 }
 
 // usualRoutes lead to one place, so that a test can say that nobody was called.
@@ -50,7 +52,7 @@ func newOutbound(t testing.TB, o outboundOptions) *outbound {
 			jwk, public := newJWK(t)
 			own := map[string]any{"jwks": public, "redirect_uris": redirects, "post_logout_redirect_uris": postLogout}
 			maps.Copy(own, o.own)
-			dev := DevIDP(t, "", nil, nil, "--clients="+platformApps(t, own), "--idporten-audience="+ownAudience, "--tokenx-audience="+ownName)
+			dev := o.provider.start(t, nil, nil, "--clients="+platformApps(t, own), "--idporten-audience="+ownAudience, "--tokenx-audience="+ownName)
 			x.tokens = &texas{t: t, api: "http://" + api, dev: dev}
 			env := platformEnv(dev, jwk)
 			maps.Copy(env, map[string]string{

@@ -12,6 +12,7 @@ func TestLogFindsRecordsAndSecrets(t *testing.T) {
 	secret := `a/b+"c`
 	for form, text := range map[string]string{
 		"as it is": secret, "in a query": url.QueryEscape(secret), "in a JSON text": `a/b+\"c`, "in base64": base64.StdEncoding.EncodeToString([]byte(secret)),
+		"in hexadecimal": "612f622b2263", "as bytes": "[97 47 98 43 34 99]",
 	} {
 		if got := leaks("… "+text+" …", map[string]string{"code": secret, "other": "not there"}); !slices.Equal(got, []string{"code"}) {
 			t.Errorf("%s: found %v, want code", form, got)

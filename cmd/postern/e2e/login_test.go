@@ -52,6 +52,7 @@ func TestLoginTellsTheAppWhoIsCalling(t *testing.T) {
 }
 
 // Scenario 2, S-32: prompt asks again; the old session ends when the new login succeeds, and not before.
+// Row 39 of peers.md (GHSA-f24x-5g9q-753f), as S-32 has it: the old session ends in the store when the new login succeeds, and not before.
 func TestS32PromptEndsTheOldSessionOnlyOnSuccess(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, worldOptions{})

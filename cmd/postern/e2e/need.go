@@ -14,7 +14,7 @@ import (
 )
 
 // Patience is how long a helper waits for something that a healthy machine does in a fraction of it.
-const Patience = 20 * time.Second
+const Patience = 60 * time.Second
 
 // missing skips the test, or fails it where nothing may be missing.
 func missing(t testing.TB, what, how string) {

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"postern/session/redistest"
 )
 
 // stopLimit is more than any test configures as shutdown-graceful-period.
@@ -25,7 +27,8 @@ type Process struct {
 	Log         *Log
 
 	*child
-	ended bool // the test itself has seen to its end
+	ended  bool   // the test itself has seen to its end
+	launch func() // runs it once more as it was
 }
 
 // Start runs the binary and returns when it is ready. At the end of the test it is stopped with SIGTERM and must exit with 0.
@@ -39,6 +42,9 @@ func Start(t testing.TB, env map[string]string, args ...string) *Process {
 	t.Cleanup(func() {
 		if !p.ended {
 			p.Stop(t)
+		}
+		if text := p.Log.Stderr(); text != "" { // contract 8: logs are lines of the log, whoever writes them
+			t.Errorf("postern wrote beside the log:\n%s", text)
 		}
 	})
 	return p
@@ -76,9 +82,20 @@ func LaunchWith(t testing.TB, env map[string]string, args ...string) *Process {
 
 func (p *Process) run(t testing.TB, env map[string]string, args []string) {
 	t.Helper()
-	binary := Build(t)
+	binary, dir := Build(t), t.TempDir()
 	t.Cleanup(func() { p.Log.finish(t) })
-	p.child = spawn(t, &p.Log.out, &p.Log.err, t.TempDir(), env, binary, args...)
+	p.launch = func() { p.child = spawn(t, &p.Log.out, &p.Log.err, dir, env, binary, args...) }
+	p.launch()
+}
+
+// again runs it once more after its end, with the same environment, arguments and log.
+func (p *Process) again(t testing.TB) {
+	t.Helper()
+	if p.alive() {
+		t.Fatal("postern still runs")
+	}
+	p.launch()
+	p.ended = false
 }
 
 // URL is the address of the public listener, by its number.
@@ -141,6 +158,17 @@ func (p *Process) Stop(t testing.TB) {
 	}
 }
 
+// StopInTrouble sends SIGTERM while what it depends on is broken: it may also say with 1 that a refresh was not over in time.
+func (p *Process) StopInTrouble(t testing.TB) {
+	t.Helper()
+	p.ended = true
+	p.signal(syscall.SIGTERM)
+	code := p.wait(t, stopLimit)
+	if late := p.Log.Find(map[string]any{"msg": "stopped", "error": "wait for refreshes: context deadline exceeded"}); code != 0 && (code != 1 || len(late) == 0) {
+		t.Errorf("postern exited with %d after SIGTERM", code)
+	}
+}
+
 // Wait is the exit code of a process that ends by itself.
 func (p *Process) Wait(t testing.TB) int {
 	t.Helper()
@@ -157,7 +185,7 @@ func (p *Process) Kill(t testing.TB) {
 }
 
 // Freeze stops the process where it is (SIGSTOP); Resume lets it go on.
-func (p *Process) Freeze() { p.signal(syscall.SIGSTOP) }
+func (p *Process) Freeze() { redistest.Freeze(p.cmd.Process) }
 
 // Resume ends what Freeze began.
 func (p *Process) Resume() { p.signal(syscall.SIGCONT) }

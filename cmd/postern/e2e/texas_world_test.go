@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"postern/session/redistest"
 )
 
 // The app of these tests, and the APIs that it calls.
@@ -186,9 +188,7 @@ func (x *texas) citizen(persona string) string {
 // within says whether something took no longer than it may.
 func within(t testing.TB, limit time.Duration, what string, do func()) {
 	t.Helper()
-	began := time.Now()
-	do()
-	if took := time.Since(began); took > limit {
+	if took := redistest.Took(do); took > limit {
 		t.Errorf("%s took %v, at most %v is allowed", what, took, limit)
 	}
 }

@@ -27,12 +27,17 @@ type TLSListener struct {
 // TLSFront ends TLS for the given names on a loopback port and passes the plain bytes on to a host:port. It makes its own authority.
 func TLSFront(t testing.TB, target string, names ...string) *TLSListener {
 	t.Helper()
+	return tlsFrontWith(t, target, &x509.Certificate{DNSNames: names})
+}
+
+// tlsFrontWith is TLSFront with some of its certificate given.
+func tlsFrontWith(t testing.TB, target string, server *x509.Certificate) *TLSListener {
+	t.Helper()
 	authority, ca := certificate(t, &x509.Certificate{
 		Subject: pkix.Name{CommonName: "Postern test authority"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}, nil)
-	leaf, _ := certificate(t, &x509.Certificate{
-		Subject: pkix.Name{CommonName: names[0]}, DNSNames: names, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}, &authority)
+	server.Subject, server.ExtKeyUsage = pkix.Name{CommonName: server.DNSNames[0]}, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	leaf, _ := certificate(t, server, &authority)
 	file := filepath.Join(t.TempDir(), "ca.pem")
 	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca}), 0o600); err != nil {
 		t.Fatal(err)
@@ -66,7 +71,10 @@ func certificate(t testing.TB, template *x509.Certificate, issuer *tls.Certifica
 		t.Fatal(err)
 	}
 	template.SerialNumber = big.NewInt(time.Now().UnixNano())
-	template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	template.NotBefore = time.Now().Add(-time.Hour)
+	if template.NotAfter.IsZero() {
+		template.NotAfter = time.Now().Add(time.Hour)
+	}
 	parent, signer := template, any(key)
 	if issuer != nil {
 		parent, signer = issuer.Leaf, issuer.PrivateKey

@@ -41,7 +41,19 @@ type worldOptions struct {
 	env      map[string]string // on top of the defaults
 	idpFlags []string
 	app      *AppServer
+	provider providerFunc
 	idp      func(t testing.TB, redirectURIs, postLogoutURIs []string) (identityProvider, map[string]string)
+}
+
+// providerFunc starts the project's own provider; nil is [DevIDP].
+type providerFunc func(t testing.TB, port string, redirectURIs, postLogoutURIs []string, flags ...string) *DevProvider
+
+func (f providerFunc) start(t testing.TB, redirectURIs, postLogoutURIs []string, flags ...string) *DevProvider {
+	t.Helper()
+	if f == nil {
+		f = DevIDP
+	}
+	return f(t, "", redirectURIs, postLogoutURIs, flags...)
 }
 
 // newWorld starts everything and returns when it is ready.
@@ -74,7 +86,7 @@ func prepareWorld(t testing.TB, o worldOptions) *world {
 		w.idp = provider
 		maps.Copy(w.env, env)
 	} else {
-		w.dev = DevIDP(t, "", redirects, postLogout, o.idpFlags...)
+		w.dev = o.provider.start(t, redirects, postLogout, o.idpFlags...)
 		w.idp = w.dev
 		maps.Copy(w.env, map[string]string{
 			"POSTERN_OPENID_PROVIDER":       "azure",
