@@ -1,0 +1,6 @@
+//go:build !linux
+
+package kubelet
+
+// Shim does nothing here: there are no containers.
+func Shim() {}
