@@ -12,7 +12,8 @@ func TestInspectFindsEachFault(t *testing.T) {
 	root := fstest.MapFS{
 		"README.md": {Data: []byte("# A House\n[ok](config/README.md) [top](#a-house) [gone](docs/x.md) [none](config/README.md#nowhere)\n" +
 			"```\n[no](link)\n```\n")},
-		"config/README.md":   {Data: []byte("## Some `code`, and more\n[up](../README.md#a-house) [here](#some-code-and-more) [out](https://x.example/y)")},
+		"config/README.md": {Data: []byte("## Some `code`, and more\n[up](../README.md#a-house) [here](#some-code-and-more) [out](https://x.example/y)\n## Twice\n## Twice\n" +
+			"[second](#twice-1) [third](#twice-2) [plain](http://x.example) [typo](htps://x.example)\n\n| a | b |\n|---|---|\n| 1 |\n\n| c | d |\n")},
 		"config/doc.go":      {Data: []byte("// Package config is.\npackage config\n")},
 		"config/long.go":     {Data: []byte("package config\n" + strings.Repeat("\n", maxLines))},
 		"oidc/oidc.go":       {Data: []byte("// Package oidc says so elsewhere.\npackage oidc\n")},
@@ -33,6 +34,11 @@ func TestInspectFindsEachFault(t *testing.T) {
 		"README.md: links to config/README.md#nowhere, but there is no such heading",
 		"README.md: links to docs/x.md, which is not there",
 		"cmd/README.md: names /home/of/one/, which only one machine knows",
+		"config/README.md: links to #twice-2, but there is no such heading",
+		"config/README.md: links to htps://x.example, which is not https",
+		"config/README.md: links to http://x.example, which is not https",
+		"config/README.md:11: a row of no table: there is no line of dashes under it",
+		"config/README.md:9: 1 cells in a table of 2 columns",
 		"config/long.go: 601 lines, the limit is 600",
 		"oidc: a package without a package comment in doc.go",
 		"oidc: a room without README.md",

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -73,6 +72,7 @@ func inspect(root fs.FS, files, strangers []string) (complaints []string, err er
 		switch path.Ext(name) {
 		case ".md":
 			complaints = append(complaints, brokenLinks(root, name, string(text))...)
+			complaints = append(complaints, brokenTables(name, string(text))...)
 		case ".go":
 			if dir := path.Dir(name); !strings.Contains(name, "testdata/") && !strings.HasPrefix(name, ".") && !strings.HasSuffix(name, "_test.go") {
 				packages[dir] = append(packages[dir], name)
@@ -118,45 +118,4 @@ func undocumented(root fs.FS, dir string, sources []string) string {
 		}
 	}
 	return "a package without a package comment in doc.go"
-}
-
-var (
-	fences  = regexp.MustCompile("(?ms)^```.*?^```|`[^`\n]*`")
-	links   = regexp.MustCompile(`\]\(<?([^)>\s]+)>?[^)]*\)|(?m)^\[[^\]]+\]:\s+(\S+)`)
-	heading = regexp.MustCompile(`(?m)^#+\s+(.*)$`)
-	letters = regexp.MustCompile(`[^\p{L}\p{N}\- _]`)
-)
-
-// brokenLinks are the relative links of a document that lead nowhere.
-func brokenLinks(root fs.FS, name, text string) (complaints []string) {
-	for _, m := range links.FindAllStringSubmatch(fences.ReplaceAllString(text, ""), -1) {
-		link := m[1] + m[2]
-		if strings.Contains(link, "://") || strings.HasPrefix(link, "mailto:") {
-			continue
-		}
-		to, anchor, _ := strings.Cut(link, "#")
-		target := name
-		if to != "" {
-			target = path.Join(path.Dir(name), to)
-		}
-		if _, err := fs.Stat(root, target); err != nil {
-			complaints = append(complaints, fmt.Sprintf("%s: links to %s, which is not there", name, link))
-			continue
-		}
-		if anchor == "" || path.Ext(target) != ".md" {
-			continue
-		}
-		if there, err := fs.ReadFile(root, target); err != nil || !slices.Contains(anchors(string(there)), anchor) {
-			complaints = append(complaints, fmt.Sprintf("%s: links to %s, but there is no such heading", name, link))
-		}
-	}
-	return complaints
-}
-
-// anchors are the names of a document's headings as its readers' renderers make them.
-func anchors(text string) (all []string) {
-	for _, m := range heading.FindAllStringSubmatch(text, -1) {
-		all = append(all, strings.ReplaceAll(letters.ReplaceAllString(strings.ToLower(m[1]), ""), " ", "-"))
-	}
-	return all
 }
