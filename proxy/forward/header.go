@@ -21,6 +21,15 @@ func isHopByHop(name string) bool {
 // AboutHops are the headers by which a client tells of the hops before us. None of them is passed on: that is for [Errand.Prepare] to say anew.
 var AboutHops = [...]string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"}
 
+// isAboutHops knows them: this is asked for each header of each request.
+func isAboutHops(name string) bool {
+	switch name {
+	case "Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto":
+		return true
+	}
+	return false
+}
+
 // roomForMore is for the headers that are written for the server: a map that need not grow.
 const roomForMore = 16
 
@@ -28,7 +37,7 @@ const roomForMore = 16
 func requestHeader(in http.Header, upgrade bool) http.Header {
 	out := make(http.Header, len(in)+roomForMore)
 	for name, values := range in {
-		if !isHopByHop(name) && !slices.Contains(AboutHops[:], name) {
+		if !isHopByHop(name) && !isAboutHops(name) {
 			out[name] = values
 		}
 	}
@@ -62,14 +71,15 @@ func removeOptions(h http.Header, connection []string) {
 
 // addHeader adds what of an answer's header is passed on.
 func addHeader(header, answered http.Header) {
+	none := len(header) == 0 // of ours, as nearly always: there is nothing to look up
 	for name, values := range answered {
-		switch there := header[name]; {
-		case isHopByHop(name):
-		case len(there) == 0:
-			header[name] = values
-		default:
-			header[name] = slices.Concat(there, values)
+		if isHopByHop(name) {
+			continue
 		}
+		if !none && len(header[name]) > 0 {
+			values = slices.Concat(header[name], values)
+		}
+		header[name] = values
 	}
 }
 
