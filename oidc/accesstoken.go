@@ -2,7 +2,6 @@ package oidc
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"slices"
 )
@@ -11,20 +10,20 @@ import (
 var grantedNames = [...]string{"groups", "roles", "scp", "scope", "hasgroups", "_claim_names"}
 
 // granted returns what a session's access token says about the person, as JSON, if it passes the checks of a bearer token for this
-// client; else nil: then it is handed on but read for nothing. The one error is a *[TroubleError], when that cannot be found out now.
-func (c *Client) granted(ctx context.Context, md *Metadata, access Token, person *idToken) ([]byte, error) {
+// client; else nothing: then it is handed on but read for nothing. The one error is a *[TroubleError], when that cannot be found out now.
+func (c *Client) granted(ctx context.Context, md *Metadata, access Token, person *idToken) (string, error) {
 	if !c.preset.grants {
-		return nil, nil
+		return "", nil
 	}
 	jwt, err := parseJWT(access.Raw())
 	if err != nil || !allowedAlgorithm(jwt.alg) || !c.isForUs(md, jwt, person) {
-		return nil, nil
+		return "", nil
 	}
 	// Only a token that claims to be of this provider for this client gets here, so that tokens for other APIs, whose keys the provider
 	// need not publish to us, cost no fetch.
 	keys, err := c.provider.keysFor(ctx, jwt.kid, jwt.alg)
 	if t := (*TroubleError)(nil); errors.As(err, &t) {
-		return nil, err
+		return "", err
 	}
 	for _, key := range keys {
 		if verifySignature(jwt, key) != nil || !keySpeaksFor(key, jwt) {
@@ -32,7 +31,7 @@ func (c *Client) granted(ctx context.Context, md *Metadata, access Token, person
 		}
 		return pickGranted(jwt.claims), nil
 	}
-	return nil, nil
+	return "", nil
 }
 
 func keySpeaksFor(key *verificationKey, jwt compactJWT) bool {
@@ -83,19 +82,16 @@ func samePerson(a, b members) bool {
 }
 
 // pickGranted keeps the claims that count, as they are. That the token has none of them is a statement too: then nothing is granted.
-func pickGranted(m members) []byte {
-	picked := make(map[string]json.RawMessage, len(grantedNames))
+func pickGranted(m members) string {
+	picked := make(members, len(grantedNames))
 	for _, name := range grantedNames {
 		if m.has(name) {
 			picked[name] = m[name]
 		}
 	}
-	granted, err := json.Marshal(picked)
-	if err != nil {
-		return nil
-	}
+	granted := picked.object()
 	if _, err := readSessionClaims(granted); err != nil {
-		return nil // of types that nobody could read
+		return "" // of types that nobody could read
 	}
 	return granted
 }

@@ -33,7 +33,7 @@ func (id *Identity) AuditAttrs() []slog.Attr {
 
 // sessionOrigin is where the id token of a session came from: who issued it, to which client, under which id. What is missing or of another type is
 // empty: it was verified, and here it is only shown.
-func sessionOrigin(claims []byte) (issuer, client, token string) {
+func sessionOrigin(claims string) (issuer, client, token string) {
 	m, err := readObject(claims)
 	if err != nil {
 		return "", "", ""

@@ -11,7 +11,7 @@ import (
 func TestS38AuditAttrs(t *testing.T) {
 	t.Parallel()
 	session := func(claims string) *Identity {
-		id, err := newSessionIdentity(EntraID, []byte(claims), nil)
+		id, err := newSessionIdentity(EntraID, claims, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -42,7 +42,7 @@ func TestS38AuditAttrs(t *testing.T) {
 		"bearer of a machine": {
 			&Identity{
 				caller: Caller{Provider: Maskinporten, Kind: App, Client: "c\n1", Organization: "991825827"}, issuer: "https://mp", tokenID: "j",
-				claims: []byte(`{"iss":"https://not-read"}`),
+				claims: `{"iss":"https://not-read"}`,
 			},
 			map[string]string{
 				"provider": "maskinporten", "kind": "app", "issuer": "https://mp", "client": "c?1", "organization": "991825827", "token_id": "j",

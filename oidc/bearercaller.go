@@ -107,7 +107,7 @@ func readMaskinporten(r *claimReader, c *Caller) error {
 var consumerNames = newNameSet("authority", "ID")
 
 // organizationOf reads a Maskinporten consumer (ISO 6523): nine digits after the Norwegian register of organisations, or else nothing.
-func organizationOf(consumer []byte) string {
+func organizationOf(consumer string) string {
 	m, err := readObject(consumer)
 	if err != nil || m.noTwinsOf(consumerNames) != nil {
 		return ""

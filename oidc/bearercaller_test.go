@@ -206,7 +206,7 @@ func TestOrganizationIsNineDigitsOfTheRightRegister(t *testing.T) {
 		`{"authority":"iso6523-actorid-upis","ID":5}`:                                       "",
 		`"0192:123456789"`: "", `[]`: "", `null`: "", ``: "",
 	} {
-		if got := organizationOf([]byte(consumer)); got != want {
+		if got := organizationOf(consumer); got != want {
 			t.Errorf("%s: %q", consumer, got)
 		}
 	}

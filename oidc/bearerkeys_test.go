@@ -111,13 +111,13 @@ func TestManyTenantsWaitForTheirMetadataToo(t *testing.T) {
 		for iss, mine := range map[string]bool{
 			entraIssuer: true, "https://login.example/" + all + "/v2.0": false, "https://login.example/11111111-2222-3333-4444-555555555555/v2.0": false,
 		} {
-			claims := members{"tid": []byte(`"` + testTenant + `"`)}
+			claims := members{"tid": `"` + testTenant + `"`}
 			if i.provider.mayIssue(iss, claims) != mine {
 				t.Errorf("%s, %s", all, iss)
 			}
 		}
 		const stranger = "11111111-2222-3333-4444-555555555555"
-		if i.provider.mayIssue(entraIssuer, members{}) || i.provider.mayIssue("https://login.example/"+stranger+"/v2.0", members{"tid": []byte(`"` + stranger + `"`)}) {
+		if i.provider.mayIssue(entraIssuer, members{}) || i.provider.mayIssue("https://login.example/"+stranger+"/v2.0", members{"tid": `"` + stranger + `"`}) {
 			t.Error("without a tenant that is allowed")
 		}
 	}

@@ -37,10 +37,11 @@ func BenchmarkRestoreIdentity(b *testing.B) {
 	p := newIDP(b)
 	claims, err := json.Marshal(p.idClaims("n"))
 	must(b, err)
-	granted := []byte(`{"groups":["43451d82-19cd-4828-918d-cbf7d5b572ec"],"scp":"defaultaccess"}`)
+	granted := `{"groups":["43451d82-19cd-4828-918d-cbf7d5b572ec"],"scp":"defaultaccess"}`
+	text := string(claims)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := RestoreIdentity(EntraID, claims, granted); err != nil {
+		if _, err := RestoreIdentity(EntraID, text, granted); err != nil {
 			b.Fatal(err)
 		}
 	}

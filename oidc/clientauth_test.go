@@ -62,7 +62,7 @@ func TestAssertionHoldsWhatItShouldAndNothingElse(t *testing.T) {
 			t.Errorf("header: %+v", jwt)
 		}
 		var claims map[string]any
-		must(t, json.Unmarshal(jwt.payload, &claims))
+		must(t, json.Unmarshal([]byte(jwt.payload), &claims))
 		if len(claims["jti"].(string)) < 40 {
 			t.Errorf("jti %v", claims["jti"])
 		}

@@ -69,7 +69,7 @@ func TestLoginAndRefreshAtTheTestProvider(t *testing.T) {
 			must(t, err)
 			id := grant.Identity
 			want := []string{"Z990002", "Ola Beslutter", devidp.DefaultTenantID}
-			if diff := cmp.Diff(want, []string{id.User(), id.Name(), id.Tenant()}); diff != "" || id.GrantedJSON() == nil {
+			if diff := cmp.Diff(want, []string{id.User(), id.Name(), id.Tenant()}); diff != "" || id.GrantedJSON() == "" {
 				t.Errorf("%s, granted %s", diff, id.GrantedJSON())
 			}
 			if diff := cmp.Diff([]string{devidp.GroupCaseworkers, devidp.GroupApprovers}, id.Groups()); diff != "" {

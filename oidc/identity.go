@@ -32,8 +32,8 @@ const (
 // Claims are read per provider and no other (S-19): a claim that one provider vouches for means nothing from another.
 type Identity struct {
 	caller  Caller
-	claims  []byte // JSON of the token that names the caller, as verified
-	granted []byte // JSON of the access token's claims that count, or nil (S-18)
+	claims  string // JSON of the token that names the caller, as verified
+	granted string // JSON of the access token's claims that count, or empty (S-18)
 	issuer  string // "iss" of a bearer token; empty for a session
 	tokenID string // "jti" or "uti" of a bearer token; empty for a session
 	expiry  time.Time
@@ -111,11 +111,11 @@ func (id *Identity) Roles() []string { return id.caller.Roles }
 // Scopes are the words of "scp" or "scope". See [Identity.Groups].
 func (id *Identity) Scopes() []string { return id.caller.Scopes }
 
-// ClaimsJSON is the claims of the token that names the caller, byte for byte as verified. Callers must not change it.
-func (id *Identity) ClaimsJSON() []byte { return id.claims }
+// ClaimsJSON is the claims of the token that names the caller, byte for byte as verified.
+func (id *Identity) ClaimsJSON() string { return id.claims }
 
-// GrantedJSON is the part of the session's access token that counts, to be kept in its record; nil if nothing of it does.
-func (id *Identity) GrantedJSON() []byte { return id.granted }
+// GrantedJSON is the part of the session's access token that counts, to be kept in its record; empty if nothing of it does.
+func (id *Identity) GrantedJSON() string { return id.granted }
 
 // Memo returns what derive made of this identity, made once: header values are the same for every request of a caller.
 // There is one memo per identity, never nil; it has one user, the writer of the identity headers.
@@ -129,14 +129,14 @@ func (id *Identity) Memo(derive func(*Identity) any) any {
 
 // RestoreIdentity brings back the identity of a session from the claims that were verified when the record was sealed.
 // Only package session may call it (a test of the import arrows holds it to that).
-func RestoreIdentity(provider string, claims, granted []byte) (*Identity, error) {
+func RestoreIdentity(provider, claims, granted string) (*Identity, error) {
 	return newSessionIdentity(provider, claims, granted)
 }
 
 // SessionCaller reads the claims of an id token as those of a session, for `postern explain`. It makes nobody known: that takes a sealed
 // record.
-func SessionCaller(provider string, claims []byte) (*Caller, error) {
-	id, err := newSessionIdentity(provider, claims, nil)
+func SessionCaller(provider, claims string) (*Caller, error) {
+	id, err := newSessionIdentity(provider, claims, "")
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +145,7 @@ func SessionCaller(provider string, claims []byte) (*Caller, error) {
 
 // newSessionIdentity reads the claims of a login. granted holds groups, roles, scp and scope of the access token if that passed the
 // checks of a bearer token for this client; it wins over the id token for these four and for nothing else (S-18).
-func newSessionIdentity(provider string, claims, granted []byte) (*Identity, error) {
+func newSessionIdentity(provider, claims, granted string) (*Identity, error) {
 	c, err := readSessionClaims(claims)
 	if err != nil {
 		return nil, &InvalidTokenError{Reason: "its claims are not as expected", Err: err}
@@ -159,7 +159,7 @@ func newSessionIdentity(provider string, claims, granted []byte) (*Identity, err
 	if c.Email != "" && (c.EmailVerified.yes() || c.XMSEdov.yes()) {
 		caller.Email = c.Email
 	}
-	if granted != nil {
+	if granted != "" {
 		g, err := readSessionClaims(granted)
 		if err != nil {
 			return nil, &InvalidTokenError{Reason: "the claims of its access token are not as expected", Err: err}
@@ -190,8 +190,8 @@ type sessionClaims struct {
 }
 
 // readSessionClaims takes each claim by its exact name.
-func readSessionClaims(data []byte) (c sessionClaims, err error) {
-	m, err := readObject(data)
+func readSessionClaims(text string) (c sessionClaims, err error) {
+	m, err := readObject(text)
 	if err != nil {
 		return c, fmt.Errorf("it %w", err)
 	}
@@ -235,28 +235,24 @@ func (c sessionClaims) scopeWords() []string {
 // looseBool reads true, "true", 1 and "1" as true: Entra ID writes xms_edov in each of these ways.
 type looseBool string
 
-func (b *looseBool) UnmarshalJSON(data []byte) error {
-	*b = looseBool(strings.Trim(string(data), `"`))
-	return nil
-}
+func readLooseBool(raw string) looseBool { return looseBool(strings.Trim(raw, `"`)) }
 
 func (b looseBool) yes() bool { return b == "true" || b == "1" }
 
 // stringOrList reads one string as a list of one; OIDC providers write single values in both ways.
 type stringOrList []string
 
-func (l *stringOrList) UnmarshalJSON(data []byte) (err error) {
-	text := string(data)
-	switch text[0] {
+func readStringOrList(raw string) (list stringOrList, err error) {
+	switch raw[0] {
 	case '"':
-		*l = make(stringOrList, 1)
-		(*l)[0], err = unquote(text)
+		list = make(stringOrList, 1)
+		list[0], err = unquote(raw)
 	case '[':
-		*l, err = listOfTexts(text)
+		list, err = listOfTexts(raw)
 	default:
-		err = json.Unmarshal(data, (*[]string)(l))
+		err = json.Unmarshal([]byte(raw), (*[]string)(&list))
 	}
-	return err
+	return list, err
 }
 
 func first(values ...string) string {

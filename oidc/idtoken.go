@@ -103,7 +103,7 @@ func (h *heldKeys) VerifySignature(_ context.Context, raw string) ([]byte, error
 	for _, key := range h.keys {
 		if raw == h.jwt.raw && verifySignature(h.jwt, key) == nil {
 			h.used = key
-			return h.jwt.payload, nil
+			return []byte(h.jwt.payload), nil
 		}
 	}
 	return nil, errors.New("no key verifies")

@@ -1,8 +1,6 @@
 package oidc
 
 import (
-	"bytes"
-	"encoding/json"
 	"maps"
 	"slices"
 	"strings"
@@ -17,7 +15,7 @@ func activeAnswer(jwt compactJWT) []byte {
 			return appendClaims(answer, jwt.claims)
 		}
 	}
-	inside := bytes.TrimSpace(jwt.payload)
+	inside := strings.TrimSpace(jwt.payload)
 	answer = append(answer, ',') // there is at least "iss"
 	return append(answer, inside[1:]...)
 }
@@ -29,13 +27,9 @@ func isOurMember(name string) bool {
 
 func appendClaims(answer []byte, claims members) []byte {
 	for _, name := range slices.Sorted(maps.Keys(claims)) {
-		if isOurMember(name) {
-			continue
+		if !isOurMember(name) {
+			answer = appendMember(append(answer, ','), name, claims[name])
 		}
-		answer = append(answer, ',')
-		answer = appendText(answer, name)
-		answer = append(answer, ':')
-		answer = append(answer, claims[name]...)
 	}
 	return append(answer, '}')
 }
@@ -43,12 +37,4 @@ func appendClaims(answer []byte, claims members) []byte {
 func inactive(f *flaw) Introspection {
 	answer := appendText([]byte(`{"active":false,"error":`), f.text)
 	return Introspection{JSON: append(answer, '}'), Reason: f.reason}
-}
-
-func appendText(b []byte, text string) []byte {
-	quoted, err := json.Marshal(text)
-	if err != nil {
-		panic(err) // texts always encode
-	}
-	return append(b, quoted...)
 }

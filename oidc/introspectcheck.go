@@ -84,7 +84,7 @@ func readTokenHeader(raw string) (jwt compactJWT, critical bool, err error) {
 	if !ok {
 		return jwt, false, headerFlaw(noBase64)
 	}
-	header, err := readObject(decoded)
+	header, err := readObject(string(decoded))
 	if err == nil {
 		err = header.noTwinsOf(headerNames)
 	}
@@ -113,7 +113,7 @@ func readTokenClaims(jwt *compactJWT) error {
 	if !ok {
 		return claimsFlaw(noBase64)
 	}
-	claims, err := readObject(decoded)
+	claims, err := readObject(string(decoded))
 	if err == nil && !utf8.Valid(decoded) {
 		err = errors.New("is not UTF-8") // RFC 8259 §8.1; it is going to be part of an answer
 	}
@@ -123,7 +123,7 @@ func readTokenClaims(jwt *compactJWT) error {
 	if err != nil {
 		return claimsFlaw("JSON error: it " + err.Error())
 	}
-	jwt.payload, jwt.claims = decoded, claims
+	jwt.payload, jwt.claims = string(decoded), claims
 	return nil
 }
 
@@ -191,7 +191,7 @@ func (p *introspected) check(jwt compactJWT, key *verificationKey, metadata *Met
 		return 0, missingClaim("exp")
 	}
 	audience, audienceErr := m.audience()
-	if len(p.Audiences) > 0 && (audienceErr != nil || !m.has("aud") || string(m["aud"]) == "null") {
+	if len(p.Audiences) > 0 && (audienceErr != nil || !m.has("aud") || m["aud"] == "null") {
 		return 0, missingClaim("aud")
 	}
 	notBefore, _, err := m.seconds("nbf")
@@ -208,7 +208,7 @@ func (p *introspected) check(jwt compactJWT, key *verificationKey, metadata *Met
 	case len(p.Audiences) > 0 && !slices.ContainsFunc(audience, func(one string) bool { return slices.Contains(p.Audiences, one) }):
 		return 0, flawAudience
 	}
-	issued, err := strconv.ParseInt(string(m["iat"]), 10, 64)
+	issued, err := strconv.ParseInt(m["iat"], 10, 64)
 	switch {
 	case err != nil || issued < 0:
 		return 0, missingClaim("iat")

@@ -19,7 +19,7 @@ func FuzzIntrospectionAnswer(f *testing.F) {
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		got, err := in.Introspect(t.Context(), IDPorten, testToken(t, i.key, goodHeader, string(payload)))
 		must(t, err)
-		said, err := readObject(got.JSON)
+		said, err := readObject(string(got.JSON))
 		if err != nil {
 			t.Fatalf("%s: %v", got.JSON, err)
 		}

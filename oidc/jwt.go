@@ -18,7 +18,7 @@ type compactJWT struct {
 	raw           string
 	alg, kid, typ string
 	signed        string // what the signature is over
-	payload       []byte
+	payload       string
 	signature     []byte
 	claims        members
 }
@@ -37,7 +37,7 @@ func parseJWT(raw string) (compactJWT, error) {
 	if err != nil {
 		return none, err
 	}
-	header, err := readObject(decoded[0])
+	header, err := readObject(string(decoded[0]))
 	if err != nil {
 		return none, fmt.Errorf("its header %w", err)
 	}
@@ -47,7 +47,7 @@ func parseJWT(raw string) (compactJWT, error) {
 	if err := header.noTwinsOf(headerNames); err != nil {
 		return none, fmt.Errorf("its header %w", err)
 	}
-	jwt := compactJWT{raw: raw, signed: raw[:strings.LastIndexByte(raw, '.')], payload: decoded[1], signature: decoded[2]}
+	jwt := compactJWT{raw: raw, signed: raw[:strings.LastIndexByte(raw, '.')], payload: string(decoded[1]), signature: decoded[2]}
 	// "jku", "x5u", "jwk" and "x5c" are not even read: keys come from the provider's metadata (RFC 8725 §3.10).
 	for _, member := range [...]struct {
 		name   string
@@ -77,7 +77,7 @@ func UnverifiedExpiry(raw string) time.Time {
 	if err != nil {
 		return time.Time{}
 	}
-	m, err := readObject(payload)
+	m, err := readObject(string(payload))
 	if err != nil {
 		return time.Time{}
 	}

@@ -4,15 +4,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
 )
 
-// members are the top-level members of a JSON object by their exact names, as slices of what was read. encoding/json alone would fold
+// members are the top-level members of a JSON object by their exact names, as parts of the text that was read. encoding/json alone would fold
 // case and take the last of two (GO-2026-4569).
-type members map[string]json.RawMessage
+type members map[string]string
 
 var (
 	errNoObject = errors.New("is not a JSON object")
@@ -20,9 +21,9 @@ var (
 	errNoText   = errors.New("is not a text")
 )
 
-// readObject reads an object whose names are all different. Errors continue a sentence and hold nothing of the data.
-func readObject(data []byte) (members, error) {
-	text := string(data) // the names are parts of it
+// readObject reads an object whose names are all different. Errors continue a sentence and hold nothing of the text. What is taken out of it
+// keeps all of it alive.
+func readObject(text string) (members, error) {
 	start := skipSpace(text, 0)
 	if byteAt(text, start) != '{' {
 		return nil, errNoObject
@@ -33,7 +34,7 @@ func readObject(data []byte) (members, error) {
 	end := endOfCompound(text, start, 1, func(quoted string, from, to int) {
 		name, err := unquote(quoted)
 		doubled = doubled || err != nil || m.has(name)
-		m[name] = data[from:to:to]
+		m[name] = text[from:to]
 	})
 	switch {
 	case end < 0 || skipSpace(text, end) != len(text):
@@ -51,7 +52,7 @@ func (m members) has(name string) bool {
 
 func (m members) setIfAbsent(name string, seconds int64) {
 	if !m.has(name) {
-		m[name] = strconv.AppendInt(nil, seconds, 10)
+		m[name] = strconv.FormatInt(seconds, 10)
 	}
 }
 
@@ -65,12 +66,38 @@ func (m members) decode(name string, target any) error {
 	switch target := target.(type) {
 	case *string:
 		err = decodeText(raw, target)
-	case json.Unmarshaler: // what encoding/json would call, once it had looked for what readObject has seen to
-		err = target.UnmarshalJSON(raw)
+	case *stringOrList:
+		*target, err = readStringOrList(raw)
+	case *looseBool:
+		*target = readLooseBool(raw)
 	default:
-		err = json.Unmarshal(raw, target)
+		err = json.Unmarshal([]byte(raw), target)
 	}
 	return wrongType(name, err)
+}
+
+// object is one JSON object of them, sorted by name; their values are as they came.
+func (m members) object() string {
+	text := []byte{'{'}
+	for i, name := range slices.Sorted(maps.Keys(m)) {
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = appendMember(text, name, m[name])
+	}
+	return string(append(text, '}'))
+}
+
+func appendMember(to []byte, name, value string) []byte {
+	return append(append(appendText(to, name), ':'), value...)
+}
+
+func appendText(b []byte, text string) []byte {
+	quoted, err := json.Marshal(text)
+	if err != nil {
+		panic(err) // texts always encode
+	}
+	return append(b, quoted...)
 }
 
 // text is a string member, empty if absent.
@@ -88,11 +115,11 @@ func wrongType(name string, err error) error {
 	return fmt.Errorf("has a member '%s' of the wrong type", name)
 }
 
-func decodeText(raw []byte, target *string) (err error) {
+func decodeText(raw string, target *string) (err error) {
 	switch {
 	case raw[0] == '"':
-		*target, err = unquote(string(raw))
-	case string(raw) != "null":
+		*target, err = unquote(raw)
+	case raw != "null":
 		err = errNoText
 	}
 	return err
@@ -101,10 +128,10 @@ func decodeText(raw []byte, target *string) (err error) {
 // seconds is a NumericDate (RFC 7519 §2) in whole seconds. Fractions are cut off.
 func (m members) seconds(name string) (at int64, present bool, err error) {
 	raw, ok := m[name]
-	if !ok || string(raw) == "null" {
+	if !ok || raw == "null" {
 		return 0, false, nil
 	}
-	number, err := strconv.ParseFloat(string(raw), 64) // of all JSON values it takes numbers only
+	number, err := strconv.ParseFloat(raw, 64) // of all JSON values it takes numbers only
 	if err != nil || math.Abs(number) > 1<<53 {
 		return 0, false, fmt.Errorf("has a member '%s' that is not a time", name)
 	}
@@ -117,8 +144,8 @@ func (m members) audience() ([]string, error) {
 	if !ok {
 		return nil, nil
 	}
-	var audience stringOrList
-	if err := audience.UnmarshalJSON(raw); err != nil || slices.Contains(audience, "") { // null reads as ""
+	audience, err := readStringOrList(raw)
+	if err != nil || slices.Contains(audience, "") { // null reads as ""
 		return nil, errors.New("has a malformed audience")
 	}
 	if len(audience) == 0 {

@@ -39,7 +39,7 @@ func (c *Client) push(ctx context.Context, md *Metadata, params url.Values) (url
 }
 
 func (c *Client) pushed(op string, body []byte) (url.Values, error) {
-	answer, err := readObject(body)
+	answer, err := readObject(string(body))
 	if err != nil {
 		return nil, c.endpoint.trouble(op, fmt.Errorf("the answer %w", err))
 	}

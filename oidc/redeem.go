@@ -54,7 +54,7 @@ func (c *Client) Redeem(ctx context.Context, pending PendingLogin, r Authorizati
 	return c.grant(answer.Tokens, id.payload, granted)
 }
 
-func (c *Client) grant(tokens Tokens, claims, granted []byte) (Grant, error) {
+func (c *Client) grant(tokens Tokens, claims, granted string) (Grant, error) {
 	identity, err := newSessionIdentity(c.preset.name, claims, granted)
 	if err != nil {
 		return Grant{}, err

@@ -2,9 +2,8 @@ package oidc
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 )
@@ -112,12 +111,12 @@ func sameSet(a, b []string) bool {
 
 // carryOver returns the claims of the session after a refresh: the new ones as they are, but for what a refresh cannot change. The level
 // stays unless the provider lowers it; and what was said at login and is merely not repeated still holds.
-func carryOver(id *idToken, before members) ([]byte, error) {
+func carryOver(id *idToken, before members) (string, error) {
 	var was, is string
 	if err := errors.Join(before.decode("acr", &was), id.claims.decode("acr", &is)); err != nil {
-		return nil, &InvalidTokenError{Reason: "its level cannot be read", Err: err}
+		return "", &InvalidTokenError{Reason: "its level cannot be read", Err: err}
 	}
-	keep := make(map[string]json.RawMessage)
+	keep := make(members)
 	for _, name := range []string{"auth_time", "sid"} {
 		if before.has(name) && !id.claims.has(name) {
 			keep[name] = before[name]
@@ -125,25 +124,13 @@ func carryOver(id *idToken, before members) ([]byte, error) {
 	}
 	lowered := is != "" && ACRSatisfies(is, was)
 	if is != was && !lowered {
-		keep["acr"] = before["acr"] // nil: there was none, and there shall be none
+		keep["acr"] = before["acr"] // empty: there was none, and there shall be none
 	}
 	if len(keep) == 0 {
 		return id.payload, nil
 	}
-	merged := make(members, len(id.claims)+len(keep))
-	for name, value := range id.claims {
-		merged[name] = value
-	}
-	for name, value := range keep {
-		if value == nil {
-			delete(merged, name)
-			continue
-		}
-		merged[name] = value
-	}
-	claims, err := json.Marshal(merged)
-	if err != nil {
-		return nil, &InvalidTokenError{Reason: "its claims cannot be kept", Err: fmt.Errorf("encode claims: %w", err)}
-	}
-	return claims, nil
+	merged := maps.Clone(id.claims)
+	maps.Copy(merged, keep)
+	maps.DeleteFunc(merged, func(_, value string) bool { return value == "" })
+	return merged.object(), nil
 }

@@ -50,7 +50,7 @@ func TestRefreshReplacesWhatTheProviderSendsAndKeepsTheRest(t *testing.T) {
 	if again.Tokens.Refresh != got.Tokens.Refresh || again.Tokens.ID != got.Tokens.ID || again.Tokens.Access.Raw() != "new" {
 		t.Errorf("what the provider left out was not kept: %+v", again.Tokens)
 	}
-	if string(again.Identity.ClaimsJSON()) != string(got.Identity.ClaimsJSON()) {
+	if again.Identity.ClaimsJSON() != got.Identity.ClaimsJSON() {
 		t.Error("the claims changed")
 	}
 }
@@ -135,7 +135,7 @@ func TestS18RefreshNeverRaisesTheLevel(t *testing.T) {
 				t.Errorf("level %q, name %q", got.Identity.ACR(), got.Identity.Name())
 			}
 			var claims map[string]any
-			must(t, json.Unmarshal(got.Identity.ClaimsJSON(), &claims))
+			must(t, json.Unmarshal([]byte(got.Identity.ClaimsJSON()), &claims))
 			if acr, _ := claims["acr"].(string); acr != tc.want {
 				t.Errorf("the claims say %q", acr)
 			}

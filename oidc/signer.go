@@ -75,7 +75,7 @@ func (s *Signer) PublicKeySet() []byte { return s.ring.Load().public }
 
 // readSigningKeys reads a key, or a set of them.
 func readSigningKeys(text []byte) ([]*signingKey, error) {
-	object, err := readObject(text)
+	object, err := readObject(string(text))
 	if err != nil {
 		return nil, fmt.Errorf("the text %w", err)
 	}
@@ -93,7 +93,7 @@ func readSigningKeys(text []byte) ([]*signingKey, error) {
 	}
 	keys := make([]*signingKey, 0, len(texts))
 	for i, text := range texts {
-		if _, err := readObject(text); err != nil {
+		if _, err := readObject(string(text)); err != nil {
 			return nil, fmt.Errorf("key %d %w", i+1, err)
 		}
 		key, err := parseES256Key(text)

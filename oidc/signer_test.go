@@ -95,7 +95,7 @@ func TestS20FirstKeySignsAllArePublished(t *testing.T) {
 			must(t, err)
 			jwt, err := parseJWT(signed)
 			must(t, err)
-			if jwt.alg != "ES256" || jwt.kid != test.want[0] || jwt.typ != "postern-identity+jwt" || string(jwt.payload) != string(payload) {
+			if jwt.alg != "ES256" || jwt.kid != test.want[0] || jwt.typ != "postern-identity+jwt" || jwt.payload != string(payload) {
 				t.Errorf("%+v", jwt)
 			}
 			if got, err := foreignKeySet(t, s).VerifySignature(t.Context(), signed); err != nil || string(got) != string(payload) {

@@ -129,7 +129,7 @@ func TestResponseIssuerOfManyTenantsIsOneOfTheNamed(t *testing.T) {
 
 func TestMemoIsMadeOnce(t *testing.T) {
 	t.Parallel()
-	id, err := RestoreIdentity(OpenID, []byte(`{"sub":"s"}`), nil)
+	id, err := RestoreIdentity(OpenID, `{"sub":"s"}`, "")
 	must(t, err)
 	made := 0
 	for range 3 {

@@ -235,7 +235,7 @@ func (p *idp) checkClient(r *http.Request) error {
 		Iss, Sub, Aud, Jti string
 		Iat, Nbf, Exp      int64
 	}
-	if err := json.Unmarshal(jwt.payload, &c); err != nil {
+	if err := json.Unmarshal([]byte(jwt.payload), &c); err != nil {
 		return err
 	}
 	now := p.now().Unix()

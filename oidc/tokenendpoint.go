@@ -170,29 +170,30 @@ func (e *TokenEndpoint) classify(op string, resp *http.Response, body []byte, fo
 // readRefusal reads RFC 6749 §5.2, and what Entra ID adds. It is nil if there is no error code. What else is there is for whoever wants to
 // know more; none of it may stop the classification.
 func (e *TokenEndpoint) readRefusal(op string, status int, body []byte, form url.Values) *RefusalError {
-	answer, err := readObject(body)
+	answer, err := readObject(string(body))
 	if err != nil {
 		return nil
 	}
-	code, _ := answer.text("error")
+	text := func(name string, most int) string { // refusals are remembered: they keep nothing else alive
+		value, _ := answer.text(name)
+		if len(value) > most {
+			return ""
+		}
+		return strings.Clone(value)
+	}
+	code := text("error", len(body))
 	if !isErrorCode(code) {
 		return nil
 	}
-	r := &RefusalError{Provider: e.provider.cfg.Name, Op: op, Status: status, Code: code}
+	r := &RefusalError{
+		Provider: e.provider.cfg.Name, Op: op, Status: status, Code: code,
+		Claims: text("claims", maxWords), Suberror: text("suberror", maxLabel), CorrelationID: text("correlation_id", maxLabel),
+	}
 	description, _ := answer.text("error_description")
 	secrets := secretsOf(form, e.auth)
 	r.Description = cleanText(description, secrets...)
 	words := redact(description, secrets)
-	r.Words = strings.Clone(words[:min(len(words), maxWords)]) // refusals are remembered: they keep nothing else alive
-	if claims, _ := answer.text("claims"); len(claims) <= maxWords {
-		r.Claims = claims
-	}
-	if suberror, _ := answer.text("suberror"); len(suberror) <= maxLabel {
-		r.Suberror = suberror
-	}
-	if id, _ := answer.text("correlation_id"); len(id) <= maxLabel {
-		r.CorrelationID = id
-	}
+	r.Words = strings.Clone(words[:min(len(words), maxWords)])
 	var codes []int64
 	if answer.decode("error_codes", &codes) == nil && len(codes) > 0 && len(codes) <= maxCodes {
 		r.ErrorCodes, _ = json.Marshal(codes)
@@ -254,7 +255,7 @@ func readTokenOfAnyLife(body []byte, now time.Time) (TokenResponse, error) {
 	var got struct {
 		access, refresh, id, kind, scope, issued string
 	}
-	answer, err := readObject(body)
+	answer, err := readObject(string(body))
 	if err != nil {
 		return TokenResponse{}, fmt.Errorf("the answer %w", err)
 	}
@@ -280,17 +281,17 @@ func readTokenOfAnyLife(body []byte, now time.Time) (TokenResponse, error) {
 			return TokenResponse{}, errors.New("the answer has a token of forbidden characters or over 64 KiB")
 		}
 	}
+	kept := strings.Clone // the rest of the answer is not
 	return TokenResponse{
 		Tokens: Tokens{
-			Access: NewToken(got.access), Refresh: NewToken(got.refresh), ID: NewToken(got.id),
+			Access: NewToken(kept(got.access)), Refresh: NewToken(kept(got.refresh)), ID: NewToken(kept(got.id)),
 			Expiry: now.Add(lifetime),
 		},
-		ExpiresIn: lifetime, Scope: got.scope, IssuedTokenType: got.issued,
+		ExpiresIn: lifetime, Scope: kept(got.scope), IssuedTokenType: kept(got.issued),
 	}, nil
 }
 
-func readLifetime(raw json.RawMessage) (time.Duration, error) {
-	text := string(raw)
+func readLifetime(text string) (time.Duration, error) {
 	if len(text) > 1 && text[0] == '"' {
 		text = text[1 : len(text)-1]
 	}

@@ -184,12 +184,12 @@ func parseForInspection(claimsOrToken string) (compactJWT, error) {
 	if !strings.HasPrefix(text, "{") {
 		return parseBearer(text)
 	}
-	claims, err := readObject([]byte(text))
+	claims, err := readObject(text)
 	if err == nil {
 		err = claims.noTwins()
 	}
 	if err != nil {
 		return compactJWT{}, invalid("it " + err.Error())
 	}
-	return compactJWT{payload: []byte(text), claims: claims}, nil
+	return compactJWT{payload: text, claims: claims}, nil
 }

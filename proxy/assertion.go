@@ -62,7 +62,7 @@ func (a *assertions) sign(id *oidc.Identity, audience string, r *http.Request) (
 		IssuedAt: now, Expiry: now + int64(assertionLifetime/time.Second), ID: base64.RawURLEncoding.EncodeToString(random[:]),
 		Kind: id.Kind(), Provider: id.Provider(), Client: id.Client(),
 		Method: r.Method, Target: base64.RawURLEncoding.EncodeToString(target[:]),
-		Caller: id.ClaimsJSON(),
+		Caller: json.RawMessage(id.ClaimsJSON()),
 	}
 	if statement.Issuer == "" {
 		statement.Issuer = audience

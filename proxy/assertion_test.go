@@ -272,7 +272,7 @@ func FuzzAssertionOfClaims(f *testing.F) {
 		if err != nil {
 			t.Skip()
 		}
-		id, err := oidc.RestoreIdentity(oidc.OpenID, text, nil)
+		id, err := oidc.RestoreIdentity(oidc.OpenID, string(text), "")
 		if err != nil {
 			t.Skip()
 		}

@@ -21,7 +21,7 @@ const everyClaim = `{"iss":"https://login.example/t/v2.0","aud":"client","sub":"
 func TestS16NamesAreThoseThatAreWritten(t *testing.T) {
 	t.Parallel()
 	someone := func() *oidc.Identity { // an identity keeps the headers that were made of it first
-		id, err := oidc.RestoreIdentity(oidc.EntraID, []byte(everyClaim), []byte(`{"groups":["g"],"roles":["r"],"scp":"a b","azp":"c"}`))
+		id, err := oidc.RestoreIdentity(oidc.EntraID, everyClaim, `{"groups":["g"],"roles":["r"],"scp":"a b","azp":"c"}`)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -73,7 +73,7 @@ func TestS16ForwardAuthRenewsAsSSOServerOnly(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			d := newDoor(t, "127.0.0.1:1", func(c *Config, _ *Deps) { c.ForwardAuthRenews, c.Session.ForwardAuth = test.renews, true })
-			id, err := oidc.RestoreIdentity(oidc.EntraID, []byte(benchClaims), nil)
+			id, err := oidc.RestoreIdentity(oidc.EntraID, benchClaims, "")
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -49,7 +49,7 @@ func newDoor(t testing.TB, upstream string, changes ...func(*Config, *Deps)) doo
 		Session: config.Session{MaxLifetime: time.Hour, CacheTTL: 30 * time.Second}, CookieName: "postern.session", Provider: oidc.EntraID,
 	}, ring, session.NewMemoryStore(0, session.Deps{}), client, session.Deps{})
 	t.Cleanup(func() { _ = sessions.Close(t.Context()) })
-	identity, err := oidc.RestoreIdentity(oidc.EntraID, []byte(benchClaims), nil)
+	identity, err := oidc.RestoreIdentity(oidc.EntraID, benchClaims, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -119,7 +119,7 @@ func (w *identityHeaders) valuesOf(id *oidc.Identity) *headerValues {
 		w.addExtra(v, id)
 	}
 	if w.claims {
-		v.add(headerClaims, base64.RawURLEncoding.EncodeToString(id.ClaimsJSON()))
+		v.add(headerClaims, base64.RawURLEncoding.EncodeToString([]byte(id.ClaimsJSON())))
 	}
 	if w.maxBytes > 0 && v.size() > w.maxBytes {
 		v.truncate()

@@ -41,7 +41,7 @@ func vouchesFor(c *oidc.Caller, claim string) bool {
 // claimsOf reads the top level of the claims. They were verified as a JSON object; should they not be one, nobody has any claims.
 func claimsOf(id *oidc.Identity) map[string]json.RawMessage {
 	var claims map[string]json.RawMessage
-	if json.Unmarshal(id.ClaimsJSON(), &claims) != nil {
+	if json.Unmarshal([]byte(id.ClaimsJSON()), &claims) != nil {
 		return nil
 	}
 	return claims

@@ -18,7 +18,7 @@ import (
 
 func sessionIdentity(t testing.TB, provider, claims string) *oidc.Identity {
 	t.Helper()
-	id, err := oidc.RestoreIdentity(provider, []byte(claims), nil)
+	id, err := oidc.RestoreIdentity(provider, claims, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -256,7 +256,7 @@ func FuzzIdentityValues(f *testing.F) {
 	f.Add("Åse", "a,b", "\r\nX-Evil: 1")
 	f.Fuzz(func(t *testing.T, name, group, other string) {
 		claims := fmt.Sprintf(`{"sub":%s,"name":%s,"groups":[%s,%s],"x":{"k":%s}}`, quote(other), quote(name), quote(group), quote(other), quote(name))
-		id, err := oidc.RestoreIdentity(oidc.OpenID, []byte(claims), nil)
+		id, err := oidc.RestoreIdentity(oidc.OpenID, claims, "")
 		if err != nil {
 			return
 		}
@@ -279,7 +279,7 @@ func FuzzIdentityValues(f *testing.F) {
 // The Authorization header is made once a token, and never outlives it.
 func TestAuthorizationFollowsTheToken(t *testing.T) {
 	t.Parallel()
-	id, err := oidc.RestoreIdentity(oidc.OpenID, []byte(`{"sub":"s"}`), nil)
+	id, err := oidc.RestoreIdentity(oidc.OpenID, `{"sub":"s"}`, "")
 	if err != nil {
 		t.Fatal(err)
 	}

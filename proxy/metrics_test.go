@@ -207,7 +207,7 @@ func TestWonderwallsLoginsAreBounded(t *testing.T) {
 	w := newWonderwall(registry, "azure")
 	login := func(amr, target string) {
 		t.Helper()
-		id, err := oidc.RestoreIdentity(oidc.EntraID, []byte(`{"iss":"https://login.example","aud":"client","sub":"s"`+amr+`}`), nil)
+		id, err := oidc.RestoreIdentity(oidc.EntraID, `{"iss":"https://login.example","aud":"client","sub":"s"`+amr+`}`, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -216,7 +216,7 @@ func TestWonderwallsLoginsAreBounded(t *testing.T) {
 	for amr, want := range map[string]string{
 		``: "", `,"amr":"BankID"`: "BankID", `,"amr":["pwd","mfa"]`: "pwd,mfa", `,"amr":[]`: "", `,"amr":{"a":1}`: "", `,"amr":[1,2]`: "",
 	} {
-		id, err := oidc.RestoreIdentity(oidc.EntraID, []byte(`{"iss":"https://login.example","aud":"client","sub":"s"`+amr+`}`), nil)
+		id, err := oidc.RestoreIdentity(oidc.EntraID, `{"iss":"https://login.example","aud":"client","sub":"s"`+amr+`}`, "")
 		if err != nil {
 			t.Fatal(err)
 		}

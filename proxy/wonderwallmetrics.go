@@ -109,7 +109,7 @@ func methodsOf(id *oidc.Identity) string {
 	}
 	var one string
 	var several []string
-	if json.Unmarshal(id.ClaimsJSON(), &claims) != nil || len(claims.AMR) == 0 {
+	if json.Unmarshal([]byte(id.ClaimsJSON()), &claims) != nil || len(claims.AMR) == 0 {
 		return ""
 	}
 	if json.Unmarshal(claims.AMR, &one) == nil {

@@ -104,7 +104,7 @@ func subjectOf(r *record) string {
 	var claims struct {
 		Subject string `json:"sub"`
 	}
-	_ = json.Unmarshal(r.claims, &claims) // oidc has verified them
+	_ = json.Unmarshal([]byte(r.claims), &claims) // oidc has verified them
 	return claims.Subject
 }
 

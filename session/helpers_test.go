@@ -33,7 +33,7 @@ func grantFor(t testing.TB, p person, n int, expiry time.Time) oidc.Grant {
 	if err != nil {
 		t.Fatal(err)
 	}
-	identity, err := oidc.RestoreIdentity(oidc.OpenID, claims, nil)
+	identity, err := oidc.RestoreIdentity(oidc.OpenID, string(claims), "")
 	if err != nil {
 		t.Fatal(err)
 	}

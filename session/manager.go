@@ -322,7 +322,7 @@ func (m *Manager) newOpened(t *ticket, at Revision, r record, kept *opened) (*op
 		if !kept.record.refreshed.Equal(r.refreshed) {
 			o.activity.planned.Store(false) // that was the refresh; for the next one a request has to come
 		}
-		if string(kept.record.claims) == string(r.claims) && string(kept.record.granted) == string(r.granted) {
+		if kept.record.claims == r.claims && kept.record.granted == r.granted {
 			identity = kept.session.identity
 		}
 	}

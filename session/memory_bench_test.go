@@ -19,17 +19,17 @@ func typicalRecord(tb testing.TB, n int) record {
 	text := func(length int) string {
 		return base64.RawURLEncoding.EncodeToString(bytes.Repeat(fmt.Appendf(nil, "%08d", n), length/8))
 	}
-	claims := fmt.Appendf(nil, `{"aud":"5f1d7c1e-8f0a-4d53-9d0c-6a1f0f7f3b10","iss":"https://login.microsoftonline.com/7d1a4a5e/v2.0","iat":1795364634,`+
+	claims := fmt.Sprintf(`{"aud":"5f1d7c1e-8f0a-4d53-9d0c-6a1f0f7f3b10","iss":"https://login.microsoftonline.com/7d1a4a5e/v2.0","iat":1795364634,`+
 		`"exp":1795368234,"groups":["43451d82-19cd-4828-918d-cbf7d5b572ec"],"name":"Kari Saksbehandler %d","nonce":"%s","NAVident":"Z%06d",`+
 		`"oid":"0b8e6d2e-7d61-4c1b-8bd2-%012d","preferred_username":"kari.%d@example.org","sid":"%s","sub":"subject-%d","tid":"7d1a4a5e","ver":"2.0"}`,
 		n, text(32), n, n, n, text(16), n)
 	encode := base64.RawURLEncoding.EncodeToString
-	id := encode([]byte(`{"alg":"RS256","kid":"abc","typ":"JWT"}`)) + "." + encode(claims) + "." + text(256)
+	id := encode([]byte(`{"alg":"RS256","kid":"abc","typ":"JWT"}`)) + "." + encode([]byte(claims)) + "." + text(256)
 	now := time.Now()
 	return record{
 		created: now, ends: now.Add(10 * time.Hour), refreshed: now, expiry: now.Add(time.Hour),
 		access: oidc.NewToken(text(500)), refresh: oidc.NewToken(text(250)), id: oidc.NewToken(id),
-		provider: oidc.EntraID, claims: claims, granted: []byte(`{"scp":"defaultaccess"}`), sid: text(16),
+		provider: oidc.EntraID, claims: claims, granted: `{"scp":"defaultaccess"}`, sid: text(16),
 	}
 }
 

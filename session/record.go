@@ -1,7 +1,6 @@
 package session
 
 import (
-	"bytes"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
@@ -23,8 +22,8 @@ type record struct {
 	access, refresh, id oidc.Token
 
 	provider string
-	claims   []byte // JSON, verified by oidc
-	granted  []byte // JSON of the access token's claims that count, or nil (S-18)
+	claims   string // JSON, verified by oidc
+	granted  string // JSON of the access token's claims that count, or empty (S-18)
 	sid      string // the provider's name for its session
 
 	superseded []endedToken // access tokens before this one that are still good elsewhere (S-09)
@@ -42,11 +41,11 @@ var errTooLarge = fmt.Errorf("session record is over %d KiB", maxRecord>>10)
 // superseded tokens. Claims that are the payload of the id token, as they mostly are, are not written twice.
 func (r *record) encode() ([]byte, error) {
 	claims := r.claims
-	if payload, err := payloadOf(r.id); err == nil && bytes.Equal(payload, claims) {
-		claims = nil
+	if payload, err := payloadOf(r.id); err == nil && payload == claims {
+		claims = ""
 	}
 	texts := [...]string{
-		r.access.Raw(), r.refresh.Raw(), r.id.Raw(), r.provider, string(claims), string(r.granted), r.sid, r.endedBy, r.challenge,
+		r.access.Raw(), r.refresh.Raw(), r.id.Raw(), r.provider, claims, r.granted, r.sid, r.endedBy, r.challenge,
 		string(appendTokens(nil, r.superseded)),
 	}
 	size := 5 * 8
@@ -80,7 +79,7 @@ func decodeRecord(version byte, plain []byte) (record, error) {
 	}
 	r.access, r.refresh, r.id = oidc.NewToken(in.text()), oidc.NewToken(in.text()), oidc.NewToken(in.text())
 	r.provider = strings.Clone(in.text())
-	r.claims, r.granted = bytes.Clone(in.bytes()), bytes.Clone(in.bytes())
+	r.claims, r.granted = strings.Clone(in.text()), strings.Clone(in.text())
 	r.sid, r.endedBy, r.challenge = strings.Clone(in.text()), strings.Clone(in.text()), strings.Clone(in.text())
 	if version > 1 {
 		list := reader{rest: in.bytes()}
@@ -90,7 +89,7 @@ func decodeRecord(version byte, plain []byte) (record, error) {
 	if in.failed || len(in.rest) > 0 {
 		return record{}, errMalformed
 	}
-	if r.claims == nil {
+	if r.claims == "" {
 		payload, err := payloadOf(r.id)
 		if err != nil {
 			return record{}, errMalformed
@@ -101,12 +100,13 @@ func decodeRecord(version byte, plain []byte) (record, error) {
 }
 
 // payloadOf is the claims of a JWT whose signature was checked before it came here.
-func payloadOf(t oidc.Token) ([]byte, error) {
+func payloadOf(t oidc.Token) (string, error) {
 	parts := strings.Split(t.Raw(), ".")
 	if len(parts) != 3 {
-		return nil, errMalformed
+		return "", errMalformed
 	}
-	return base64.RawURLEncoding.DecodeString(parts[1])
+	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+	return string(payload), err
 }
 
 // appendFramed writes a text behind its length, so that no two lists of texts are written alike (advisory CVE-2023-35941).

@@ -53,7 +53,7 @@ func readWonderwall(data members) (r record, acr string, err error) {
 	if r.claims, err = payloadOf(r.id); err != nil { // whoever wrote the record has checked the signature
 		return record{}, "", errMalformed
 	}
-	claims, err := readMembers(r.claims)
+	claims, err := readMembers([]byte(r.claims))
 	if err != nil {
 		return record{}, "", err
 	}

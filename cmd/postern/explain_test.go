@@ -69,13 +69,13 @@ func TestExplainReadsASessionPerProvider(t *testing.T) {
 		caller(oidc.EntraID, func(c *oidc.Caller) { c.Tenant, c.Object, c.User = "t", "o", "o" }),
 		caller(oidc.IDPorten, func(c *oidc.Caller) { c.Groups, c.Roles = nil, nil }),
 	} {
-		got, err := sessionCaller(want.Provider, []byte(claims))
+		got, err := sessionCaller(want.Provider, claims)
 		if diff := cmp.Diff(want, got); diff != "" || err != nil {
 			t.Errorf("%s: %v %s", want.Provider, err, diff)
 		}
 	}
 	for _, wrong := range []string{`[]`, `{`, `{}`, `{"sub":1}`, `{"sub":"s","groups":[1]}`, `{"sub":"s","scp":{}}`} {
-		if _, err := sessionCaller(oidc.OpenID, []byte(wrong)); err == nil {
+		if _, err := sessionCaller(oidc.OpenID, wrong); err == nil {
 			t.Errorf("%s is taken for claims", wrong)
 		}
 	}

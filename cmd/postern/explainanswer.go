@@ -85,7 +85,7 @@ func (a *explanation) readCaller(stdin io.Reader) error {
 		if !a.cfg.LoginEnabled() {
 			return errors.New("--session: login is off in this configuration; openid.provider or openid.client-id switches it on")
 		}
-		a.caller, err = sessionCaller(oidc.LoginProviderName(a.cfg.OpenID), []byte(text))
+		a.caller, err = sessionCaller(oidc.LoginProviderName(a.cfg.OpenID), text)
 		return err
 	}
 	if !a.cfg.Bearer.Enabled() {

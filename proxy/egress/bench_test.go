@@ -25,7 +25,7 @@ func BenchmarkEgress(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	user, err := oidc.RestoreIdentity(oidc.EntraID, []byte(`{"sub":"s-1","oid":"o-1"}`), nil)
+	user, err := oidc.RestoreIdentity(oidc.EntraID, `{"sub":"s-1","oid":"o-1"}`, "")
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -62,7 +62,7 @@ type people struct{}
 func (people) Verify(_ context.Context, token string) (*oidc.Identity, error) {
 	switch token {
 	case oidc.EntraID, oidc.TokenX, oidc.OpenID:
-		return oidc.RestoreIdentity(token, []byte(`{"sub":"s-1","oid":"o-1"}`), nil)
+		return oidc.RestoreIdentity(token, `{"sub":"s-1","oid":"o-1"}`, "")
 	case "trouble":
 		return nil, &oidc.TroubleError{Provider: oidc.EntraID, Op: "fetch keys", RetryAfter: 7 * time.Second, Err: errors.New("no route to host")}
 	}
