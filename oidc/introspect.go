@@ -106,17 +106,6 @@ func (one Introspected) fingerprint() [sha256.Size]byte {
 	return sha256.Sum256(text)
 }
 
-// under is the same memory under other settings.
-func (c *verifiedCache) under(settings [sha256.Size]byte) *verifiedCache {
-	other := &verifiedCache{entries: c.entries}
-	other.buffers.New = func() any {
-		buffer := new([keyBuffer]byte)
-		copy(buffer[:], settings[:])
-		return buffer
-	}
-	return other
-}
-
 // Introspect looks into a token as one of the named provider. The only error is a *[TroubleError], which says nothing about the token: nobody
 // can know now (503). What one goroutine waits for is waited for by no other.
 func (i *Introspector) Introspect(ctx context.Context, provider, raw string) (Introspection, error) {
@@ -130,7 +119,7 @@ func (i *Introspector) Introspect(ctx context.Context, provider, raw string) (In
 		return inactive(&flaw{"revoked", "invalid token: its session has been ended by a logout"}), nil
 	}
 	key, now := p.cache.keyOf(raw), i.deps.Now()
-	if kept := p.cache.get(key, now); kept != nil {
+	if kept := p.cache.get(key, raw, now); kept != nil {
 		switch good, err := kept.stillGood(now); {
 		case err != nil:
 			return Introspection{}, err
@@ -148,6 +137,6 @@ func (i *Introspector) Introspect(ctx context.Context, provider, raw string) (In
 	if err != nil {
 		return Introspection{}, err
 	}
-	p.cache.keep(key, made)
+	p.cache.keep(key, raw, made)
 	return Introspection{JSON: made.answer}, nil
 }

@@ -2,8 +2,10 @@ package oidc
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
+	"hash/maphash"
 	"math"
-	"sync"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -17,6 +19,7 @@ const defaultVerifiedCache = 32 << 20
 
 // verified is what was found out about one token, and what it depends on.
 type verified struct {
+	token     string
 	identity  *Identity
 	answer    []byte // of an introspection, instead of the identity
 	from      *acceptance
@@ -25,7 +28,7 @@ type verified struct {
 	until     int64            // seconds since 1970: the end of the token, with leeway
 	weight    uint32
 	seen      atomic.Pointer[snapshot] // keys and metadata in which key and issuer were found last
-	used      atomic.Int64             // second since 1970 in which the cache heard last of it
+	used      atomic.Int64             // when the cache heard last of it, in [usedEvery] since 1970
 }
 
 // stillGood says whether what was verified once still holds: the token lives, and the key that signed it is one of the provider's (a
@@ -48,22 +51,22 @@ func (e *verified) stillGood(now time.Time) (bool, error) {
 	return true, nil
 }
 
-// verifiedKey names a token under the settings that it was verified with.
-type verifiedKey [sha256.Size]byte
+// verifiedKey leads to a token under the settings that it was verified with. A hash proves nothing: the entry holds the token itself, which is
+// compared, and that is quicker than a hash that nobody could find a second token for.
+type verifiedKey struct{ settings, token uint64 }
 
 // verifiedCache remembers good tokens, never bad ones, up to a weight in bytes. Nothing in it is believed without [verified.stillGood].
 type verifiedCache struct {
-	entries *otter.Cache[verifiedKey, *verified]
-	buffers sync.Pool // of *[keyBuffer]byte that begin with the fingerprint of the settings
+	entries  *otter.Cache[verifiedKey, *verified]
+	seed     maphash.Seed // nobody outside can choose tokens with one hash
+	settings uint64
 }
-
-const keyBuffer = sha256.Size + maxBearer
 
 func newVerifiedCache(settings [sha256.Size]byte, maxBytes int64, now func() time.Time) *verifiedCache {
 	if maxBytes <= 0 {
 		maxBytes = defaultVerifiedCache
 	}
-	c := &verifiedCache{entries: otter.Must(&otter.Options[verifiedKey, *verified]{
+	return &verifiedCache{seed: maphash.MakeSeed(), settings: short(settings), entries: otter.Must(&otter.Options[verifiedKey, *verified]{
 		MaximumWeight: uint64(maxBytes),
 		Weigher:       func(_ verifiedKey, e *verified) uint32 { return e.weight },
 		ExpiryCalculator: otter.ExpiryWritingFunc(func(entry otter.Entry[verifiedKey, *verified]) time.Duration {
@@ -73,37 +76,43 @@ func newVerifiedCache(settings [sha256.Size]byte, maxBytes int64, now func() tim
 		Clock:    cacheClock(now),
 		Executor: func(task func()) { task() }, // they are short: a goroutine for each would cost more than they do
 	})}
-	c.buffers.New = func() any {
-		buffer := new([keyBuffer]byte)
-		copy(buffer[:], settings[:])
-		return buffer
-	}
-	return c
 }
 
-// keyOf hashes the settings and the whole token: two tokens with one key would be two with one hash. raw must not be longer than maxBearer.
+// under is the same memory under other settings.
+func (c *verifiedCache) under(settings [sha256.Size]byte) *verifiedCache {
+	other := *c
+	other.settings = short(settings)
+	return &other
+}
+
+// short tells the settings of one process apart, which operators write and nobody forges.
+func short(settings [sha256.Size]byte) uint64 { return binary.BigEndian.Uint64(settings[:]) }
+
 func (c *verifiedCache) keyOf(raw string) verifiedKey {
-	buffer := c.buffers.Get().(*[keyBuffer]byte)
-	n := copy(buffer[sha256.Size:], raw)
-	key := sha256.Sum256(buffer[:sha256.Size+n])
-	c.buffers.Put(buffer)
-	return key
+	return verifiedKey{c.settings, maphash.String(c.seed, raw)}
 }
 
-// get tells the cache once a second that an entry is in use, for it to choose well whom to evict: each time would cost as much as to find it.
-func (c *verifiedCache) get(key verifiedKey, now time.Time) *verified {
+// usedEvery is how often the cache is told that an entry is in use, for it to choose well whom to evict: each time would cost as much as to find it.
+const usedEvery = 16 * time.Second
+
+// get is nil unless that very token is there.
+func (c *verifiedCache) get(key verifiedKey, raw string, now time.Time) *verified {
 	e, there := c.entries.GetEntryQuietly(key)
-	if !there {
+	if !there || e.Value.token != raw {
 		return nil
 	}
-	if second := now.Unix(); e.Value.used.Load() != second {
-		e.Value.used.Store(second)
+	if used := now.Unix() / int64(usedEvery/time.Second); e.Value.used.Load() != used {
+		e.Value.used.Store(used)
 		_, _ = c.entries.GetIfPresent(key)
 	}
 	return e.Value
 }
 
-func (c *verifiedCache) keep(key verifiedKey, e *verified) { c.entries.Set(key, e) }
+// keep needs a copy of the token: the caller's is a part of all the headers of a request.
+func (c *verifiedCache) keep(key verifiedKey, raw string, e *verified) {
+	e.token = strings.Clone(raw)
+	c.entries.Set(key, e)
+}
 
 func (c *verifiedCache) drop(key verifiedKey) { c.entries.Invalidate(key) }
 
@@ -115,8 +124,8 @@ func (c *verifiedCache) metrics(to prometheus.Registerer, name string) *meter.Ca
 	return meter.NewCache(to, name, func() int { return int(c.size()) }, c.entries.EstimatedSize) // #nosec G115 -- at most the bound
 }
 
-// weightOf is what an entry keeps alive, as measured: the claims, the texts of the caller that were taken out of them, the headers that are made of
-// both (see [Identity.Memo]) with the token itself as Authorization, and what the cache needs for an entry.
+// weightOf is what an entry keeps alive, as measured: the token, its claims, the texts of the caller that were taken out of them, the headers that
+// are made of both (see [Identity.Memo]), and what the cache needs for an entry.
 func weightOf(jwt compactJWT) uint32 {
 	return uint32(2<<10 + 3*len(jwt.payload) + len(jwt.raw))
 }

@@ -33,7 +33,7 @@ func TestRememberedTokenObeysTheClock(t *testing.T) {
 	i := newIssuance(t, "entra user")
 	token := i.mint(nil)
 	id := i.wantRemembered(token)
-	e := i.verifier.cache.get(i.verifier.cache.keyOf(token), time.Now())
+	e := i.verifier.cache.get(i.verifier.cache.keyOf(token), token, time.Now())
 	for after, want := range map[time.Duration]bool{0: true, bearerLeeway * time.Second: true, (bearerLeeway + 1) * time.Second: false} {
 		if good, err := e.stillGood(id.Expiry().Add(after)); good != want || err != nil {
 			t.Errorf("%v after its end: %v, %v", after, good, err)
@@ -112,6 +112,26 @@ func TestTokenThatBeginsWithARememberedOneIsAnother(t *testing.T) {
 	}
 }
 
+// Two tokens with one hash are still two tokens: nobody is taken for the other.
+func TestRememberedTokenIsComparedItself(t *testing.T) {
+	t.Parallel()
+	i := newIssuance(t, "entra user")
+	one, other := i.mint(map[string]any{"NAVident": "Z990001"}), i.mint(map[string]any{"NAVident": "Z990002"})
+	id := i.wantRemembered(one)
+	cache := i.verifier.cache
+	key := cache.keyOf(one)
+	if e := cache.get(key, other, time.Now()); e != nil {
+		t.Errorf("%s is taken for %s", "Z990002", e.identity.User())
+	}
+	if e := cache.get(key, strings.Clone(one), time.Now()); e == nil || e.identity != id {
+		t.Error("it is not found by its own text")
+	}
+	cache.keep(key, other, &verified{identity: id}) // as if the hashes were one
+	if e := cache.get(key, one, time.Now()); e != nil {
+		t.Error("the other one's entry is taken")
+	}
+}
+
 func TestBadTokensAreNotRemembered(t *testing.T) {
 	t.Parallel()
 	i := newIssuance(t, "entra user")
@@ -134,7 +154,7 @@ func TestAdvisoryGHSA_4mq7_pvjg_xp2rSettingsAreInTheKey(t *testing.T) {
 	i := newIssuance(t, "entra user")
 	idporten := newIssuance(t, IDPorten)
 	base := i.accept
-	keys := map[verifiedKey]string{}
+	keys := map[uint64]string{}
 	for name, change := range map[string]func(*Acceptance){
 		"as it is":      func(*Acceptance) {},
 		"audience":      func(a *Acceptance) { a.Audiences = []string{entraClient, "other"} },
@@ -150,14 +170,14 @@ func TestAdvisoryGHSA_4mq7_pvjg_xp2rSettingsAreInTheKey(t *testing.T) {
 		a := base
 		change(&a)
 		v := newVerifier(t, a)
-		key := v.cache.keyOf("token")
+		key := v.cache.keyOf("token").settings
 		if other, taken := keys[key]; taken {
 			t.Errorf("%s and %s have one key", name, other)
 		}
 		keys[key] = name
 	}
 	again := newVerifier(t, base)
-	if keys[again.cache.keyOf("token")] != "as it is" {
+	if keys[again.cache.keyOf("token").settings] != "as it is" {
 		t.Error("the same settings have another key")
 	}
 	// And the settings themselves: primed by the lenient one, the strict one still refuses.
