@@ -37,6 +37,9 @@ func (m *Manager) Run(ctx context.Context) {
 		began := time.Since(m.born)
 		whole, err := f.read(ctx)
 		if err != nil {
+			if errors.Is(err, ErrNotFound) { // and of nothing there is nothing to hear
+				m.inform()
+			}
 			f.trouble(ctx, err)
 			continue
 		}
@@ -44,6 +47,7 @@ func (m *Manager) Run(ctx context.Context) {
 			continue
 		}
 		m.heard.Store(int64(began))
+		m.inform()
 		f.recovered(ctx)
 		f.checkIdentity(ctx)
 		m.shared.Wait(ctx, f.at, listenFor)

@@ -227,6 +227,46 @@ func TestS09EndsReachTheTokensOfASession(t *testing.T) {
 	})
 }
 
+// S-09: a replica that has just begun knows what had ended before it, once it says that it is informed.
+func TestS09AReplicaIsInformedBeforeItBegins(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store, heard := newRemote(t, time.Now), oidc.NewRevocations(time.Now)
+		one := replica(t, store, nil)
+		one.login()
+		if _, err := one.EndAll(t.Context(), session.Selector{SID: kari.SID}); err != nil {
+			t.Fatal(err)
+		}
+		late := newWorld(t, worldConfig{store: store, deps: session.Deps{Revocations: heard}})
+		select {
+		case <-late.Informed():
+			t.Error("it has heard of nothing yet")
+		default:
+		}
+		late.follows()
+		<-late.Informed()
+		if !heard.Has("access-0") {
+			t.Error("the token of a session that had ended is taken for a good one")
+		}
+	})
+}
+
+// Where nobody else uses the store there is nothing to hear, and a store without a log has nothing to say to one that only reads.
+func TestInformedWithoutALog(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		<-newWorld(t, worldConfig{}).Informed()
+		store := newRemote(t, time.Now)
+		store.change(func(op string) error {
+			if op == "tail" {
+				return session.ErrNotFound
+			}
+			return nil
+		})
+		<-replica(t, store, func(c *session.ManagerConfig) { c.ReadOnly = true }).Informed()
+	})
+}
+
 // S-09: so does the provider's own end, when it refuses to renew the tokens.
 func TestS09TheProvidersEndReachesTheAccessToken(t *testing.T) {
 	t.Parallel()

@@ -210,6 +210,7 @@ func keys(numbers ...byte) []config.Secret {
 type remote struct {
 	*session.MemoryStore
 	log   [][]byte
+	aside [][]byte // of those, what is kept for replicas that start later
 	locks map[string]string
 
 	mu    sync.Mutex

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -52,6 +53,8 @@ type Manager struct {
 
 	born      time.Time    // with the monotonic clock
 	heard     atomic.Int64 // how long after that the last reading of the log began, that brought everything; 0 for never
+	informed  chan struct{}
+	inform    func() // closes it, once
 	graves    graves
 	listeners listeners
 	wishes    wishes
@@ -76,10 +79,18 @@ func NewManager(cfg ManagerConfig, ring *KeyRing, store Store, r Refresher, d De
 		m.cache = nil
 	}
 	m.metrics = newManagerMetrics(d.Registerer, m.cache)
-	m.shared, _ = store.(Shared)
+	m.informed = make(chan struct{})
+	m.inform = sync.OnceFunc(func() { close(m.informed) })
+	if m.shared, _ = store.(Shared); m.shared == nil {
+		m.inform() // nobody else ends anything
+	}
 	m.background, m.stop = context.WithCancel(context.Background())
 	return m
 }
+
+// Informed is closed when [Manager.Run] has heard of everything that ended before it began: until then a token that a logout has ended would be
+// taken for a good one (S-09).
+func (m *Manager) Informed() <-chan struct{} { return m.informed }
 
 // Close waits for refreshes under way, so that no rotated token is lost, but no longer than ctx lives.
 func (m *Manager) Close(ctx context.Context) error {

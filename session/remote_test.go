@@ -10,13 +10,16 @@ import (
 
 // What makes a [remote] a store that is shared: the log and the locks, as Redis has them.
 
-func (r *remote) Append(_ context.Context, entry []byte, _ time.Duration) error {
+func (r *remote) Append(_ context.Context, entry []byte, aside time.Duration) error {
 	if err := r.call("append"); err != nil {
 		return err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.log = append(r.log, entry)
+	if aside > 0 {
+		r.aside = append(r.aside, entry)
+	}
 	return nil
 }
 
@@ -64,7 +67,12 @@ func (r *remote) Wait(ctx context.Context, after session.Position, most time.Dur
 	}
 }
 
-func (r *remote) Kept(context.Context, int) ([][]byte, error) { return nil, nil }
+func (r *remote) Kept(_ context.Context, offset int) ([][]byte, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	from := min(offset, len(r.aside))
+	return r.aside[from:min(from+session.LogPage, len(r.aside))], nil
+}
 
 func (r *remote) Identity(context.Context) (string, error) { return "", nil }
 

@@ -70,9 +70,11 @@ func (h *health) readiness() (readiness, bool) {
 			state.Degraded = append(state.Degraded, dependency{"policy", "policy_refused"})
 		}
 	}
-	if h.store != nil && !h.store.up.Load() {
+	if h.store != nil {
 		starting = starting || !h.store.seen.Load() && young
-		state.Degraded = append(state.Degraded, dependency{"store", "store_unavailable"})
+		if !h.store.up.Load() {
+			state.Degraded = append(state.Degraded, dependency{"store", "store_unavailable"})
+		}
 	}
 	if reason := h.exposure.reason(); reason != "" {
 		state.Degraded = append(state.Degraded, dependency{"upstream", reason})
@@ -114,17 +116,26 @@ func (h *health) probes() http.Handler {
 // storePing is how old the readiness of the store may be.
 const storePing = time.Second
 
+// informPatience is how long a store that answers holds readiness back while what has ended cannot be read.
+const informPatience = 2 * time.Second
+
 // storeHealth asks the store now and then, so that probes never wait for it.
 type storeHealth struct {
-	up, seen atomic.Bool
+	up   atomic.Bool
+	seen atomic.Bool // it has answered, and has said what had ended before this process began (S-09)
 }
 
-// watch pings until ctx ends.
-func (s *storeHealth) watch(ctx context.Context, store store) {
+// watch pings until ctx ends. informed is closed when it is known what has ended.
+func (s *storeHealth) watch(ctx context.Context, store interface{ Ping(context.Context) error }, informed <-chan struct{}) {
 	for {
 		err := store.Ping(ctx)
 		s.up.Store(err == nil)
-		if err == nil {
+		if err == nil && !s.seen.Load() {
+			select {
+			case <-ctx.Done():
+			case <-informed:
+			case <-time.After(informPatience):
+			}
 			s.seen.Store(true)
 		}
 		select {

@@ -289,7 +289,7 @@ func (s *sidecar) background(ctx context.Context, run func(func())) {
 		run(func() { provider.Run(ctx) })
 	}
 	if s.store != nil {
-		run(func() { s.health.store.watch(ctx, s.store) })
+		run(func() { s.health.store.watch(ctx, s.store, s.sessions.Informed()) })
 		run(func() { s.sessions.Run(ctx) })
 	}
 	for option, apply := range s.watchedSecrets() {
