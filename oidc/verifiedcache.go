@@ -108,9 +108,10 @@ func (c *verifiedCache) get(key verifiedKey, raw string, now time.Time) *verifie
 	return e.Value
 }
 
-// keep needs a copy of the token: the caller's is a part of all the headers of a request.
+// keep needs a copy of the token, which weighs too: the caller's is a part of all the headers of a request.
 func (c *verifiedCache) keep(key verifiedKey, raw string, e *verified) {
 	e.token = strings.Clone(raw)
+	e.weight += uint32(len(raw)) // #nosec G115 -- at most maxBearer
 	c.entries.Set(key, e)
 }
 
@@ -124,11 +125,9 @@ func (c *verifiedCache) metrics(to prometheus.Registerer, name string) *meter.Ca
 	return meter.NewCache(to, name, func() int { return int(c.size()) }, c.entries.EstimatedSize) // #nosec G115 -- at most the bound
 }
 
-// weightOf is what an entry keeps alive, as measured: the token, its claims, the texts of the caller that were taken out of them, the headers that
-// are made of both (see [Identity.Memo]), and what the cache needs for an entry.
-func weightOf(jwt compactJWT) uint32 {
-	return uint32(2<<10 + 3*len(jwt.payload) + len(jwt.raw))
-}
+// weightOf is what an entry keeps alive beside its token, as measured: the claims, the texts of the caller that were taken out of them, the headers
+// that are made of both (see [Identity.Memo]), and what the cache needs for an entry.
+func weightOf(jwt compactJWT) uint32 { return uint32(2<<10 + 3*len(jwt.payload)) }
 
 // cacheClock makes the cache tell the time by ours, and forgo a goroutine of its own: what has ended is cleared away when something is kept.
 type cacheClock func() time.Time

@@ -250,6 +250,26 @@ func TestRememberedTokensAreBoundedByBytes(t *testing.T) {
 	}
 }
 
+// What is kept of a token counts, the token itself included, whoever keeps it.
+func TestRememberedTokenWeighsWhatItKeeps(t *testing.T) {
+	t.Parallel()
+	i := newIssuance(t, "entra user")
+	token := i.mint(map[string]any{"x": strings.Repeat("x", 5000)})
+	id := i.wantRemembered(token)
+	if least, got := len(token)+len(id.ClaimsJSON()), i.verifier.cache.size(); got < uint64(least) {
+		t.Errorf("it weighs %d, and keeps %d bytes at least", got, least)
+	}
+	introspector, err := NewIntrospector([]Introspected{{Name: EntraID, Provider: i.provider, Audiences: i.accept.Audiences}}, 0, Deps{})
+	must(t, err)
+	answer, err := introspector.Introspect(t.Context(), EntraID, token)
+	if err != nil || !answer.Active() {
+		t.Fatal(err, answer.Reason)
+	}
+	if least, got := len(token)+len(answer.JSON), introspector.cache.size(); got < uint64(least) {
+		t.Errorf("its answer weighs %d, and keeps %d bytes at least", got, least)
+	}
+}
+
 func TestHitAllocatesNothing(t *testing.T) {
 	i := newIssuance(t, "entra user")
 	token := i.mint(nil)
