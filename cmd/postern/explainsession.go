@@ -8,7 +8,7 @@ import (
 )
 
 // sessionCaller reads the claims of an id token as those of a session of the login provider (S-18, S-19).
-func sessionCaller(provider string, claims string) (*oidc.Caller, error) {
+func sessionCaller(provider, claims string) (*oidc.Caller, error) {
 	c, err := oidc.SessionCaller(provider, claims)
 	switch {
 	case err != nil:

@@ -22,7 +22,8 @@
 // them to the loopback address by themselves, and so does [NewClient].
 //
 // TestSoak lasts a minute. E2E_SOAK=10m makes it longer (add -timeout 20m), and E2E_SOAK_SEED=n has the same things happen again; it prints the
-// seed, and for each violation the last events of the session and what was broken.
+// seed, and for each violation the last events of the session and what was broken. E2E_FLOOD=30s makes the flood of forged tokens longer than two
+// seconds.
 //
 // Environment: E2E_BINARY uses a binary that is there already, E2E_RACE=1 builds it with the race detector, E2E_SHOTS names a directory that keeps
 // the screenshots.
