@@ -70,8 +70,9 @@ var floods = []flood{
 	{"empty names (CVE-2019-9516)", false, false, 2_000, func(c *RawHTTP2, i int) error {
 		return c.Open(uint32(2*i+1), true, c.Head("GET", "/flood", "", "", "", ""))
 	}},
-	{"PING (CVE-2019-9512)", true, true, 1_000_000, func(c *RawHTTP2, _ int) error { return c.WritePing(false, [8]byte{}) }},
-	{"SETTINGS (CVE-2019-9515, CVE-2026-33814)", true, true, 1_000_000, func(c *RawHTTP2, i int) error {
+	{"PING (CVE-2019-9512)", true, true, 4_000_000, func(c *RawHTTP2, _ int) error { return c.WritePing(false, [8]byte{}) }},
+	// However many there are, one acknowledgement is owed at most: nothing heaps up, and nothing has to be ended.
+	{"SETTINGS (CVE-2019-9515, CVE-2026-33814)", false, true, 200_000, func(c *RawHTTP2, i int) error {
 		return c.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: uint32(i % 100_000)}, http2.Setting{ID: http2.SettingMaxFrameSize, Val: 16<<10 + uint32(i%2)})
 	}},
 	{"resets to come (CVE-2019-9514)", false, true, 50_000, func(c *RawHTTP2, i int) error {
