@@ -6,21 +6,21 @@ import (
 	"sync"
 )
 
-// Context is the context of a request that knows the request's ids. Make it part of what a request has anyway: then it costs nothing, since the ids
-// are found, or made, when the first line is written. It must not be copied after [Context.Begin].
+// Context is the context of a request that knows the request's ids. Make it part of what a request has anyway: then it costs little, since the trace
+// id is found, or made, when the first line is written. It must not be copied after [Context.Begin].
 type Context struct {
 	context.Context
 
-	ids    *RequestIDs
-	header http.Header
+	header  http.Header
+	request string
 
-	mu             sync.Mutex
-	request, trace string
+	mu    sync.Mutex
+	trace string
 }
 
 // Begin ties it to the request with this header, which must not change any more.
 func (c *Context) Begin(parent context.Context, ids *RequestIDs, header http.Header) {
-	c.Context, c.ids, c.header = parent, ids, header
+	c.Context, c.header, c.request = parent, header, ids.Of(header)
 }
 
 type contextKey struct{}
@@ -34,14 +34,7 @@ func (c *Context) Value(key any) any {
 }
 
 // RequestID is that of the caller, or one of our own.
-func (c *Context) RequestID() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.request == "" {
-		c.request = c.ids.Of(c.header)
-	}
-	return c.request
-}
+func (c *Context) RequestID() string { return c.request }
 
 // TraceID is that of the caller's trace context, or one of our own.
 func (c *Context) TraceID() string {
@@ -55,9 +48,8 @@ func (c *Context) TraceID() string {
 	return c.trace
 }
 
-// Settle finds the ids now, and lets go of the header, for what goes on long after the request.
+// Settle finds the trace id now, and lets go of the header, for what goes on long after the request.
 func (c *Context) Settle() {
-	c.RequestID()
 	c.TraceID()
 	c.mu.Lock()
 	defer c.mu.Unlock()

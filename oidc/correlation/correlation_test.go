@@ -122,7 +122,7 @@ func TestDetachedWorkOutlivesItsRequest(t *testing.T) {
 
 // What is not written costs nothing, whatever the request carries.
 func TestARequestWithoutALineCostsNothing(t *testing.T) {
-	ids, header := NewRequestIDs(), http.Header{"Traceparent": {"00-" + traceID + "-00f067aa0ba902b7-01"}}
+	ids, header := NewRequestIDs(), http.Header{HeaderRequestID: {"r-1"}, "Traceparent": {"00-" + traceID + "-00f067aa0ba902b7-01"}}
 	log := slog.New(NewHandler(slog.DiscardHandler))
 	c, parent := new(Context), t.Context()
 	if n := testing.AllocsPerRun(100, func() {
