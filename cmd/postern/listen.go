@@ -16,15 +16,19 @@ import (
 	"golang.org/x/net/netutil"
 
 	"postern/config"
+	"postern/proxy/forward"
 )
 
-// boundedListener is [listen] with a bound on open connections.
+// boundedListener is [listen] with bounds on open connections, and on how long each waits for its client to take what it is sent.
 func boundedListener(ctx context.Context, address string, limits config.Limits) (net.Listener, error) {
 	l, err := listen(ctx, address)
-	if err != nil || limits.Connections <= 0 {
-		return l, err
+	if err != nil {
+		return nil, err
 	}
-	return netutil.LimitListener(l, limits.Connections), nil
+	if limits.Connections > 0 {
+		l = netutil.LimitListener(l, limits.Connections)
+	}
+	return forward.BoundWrites(l, limits.StallTime), nil
 }
 
 // listen opens host:port or "unix:/path". A socket file that a dead process left behind is replaced.
@@ -65,7 +69,7 @@ func streamServer(limits config.Limits, handler http.Handler, log *slog.Logger) 
 	protocols.SetHTTP2(true)
 	protocols.SetUnencryptedHTTP2(true)
 	return &http.Server{
-		Handler:           fewHeaders(limits.Headers, handler),
+		Handler:           fewHeaders(limits.Headers, takenInTime(limits.StallTime, handler)),
 		Protocols:         protocols,
 		ReadHeaderTimeout: limits.HeaderTime,
 		IdleTimeout:       limits.IdleTime,
@@ -95,6 +99,20 @@ func fewHeaders(most int, next http.Handler) http.Handler {
 			return
 		}
 		next.ServeHTTP(w, r)
+	})
+}
+
+// takenInTime bounds how long the last of an answer, which net/http keeps until its handler has returned, waits for a client of HTTP/2 to open the
+// window of its stream. What a connection waits for is bounded by the listener.
+func takenInTime(limit time.Duration, next http.Handler) http.Handler {
+	if limit <= 0 {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w, r)
+		if r.ProtoMajor == 2 {
+			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(limit))
+		}
 	})
 }
 

@@ -3,7 +3,7 @@
 //
 // It owns: which targets and credentials are well-formed (target.go, credential.go), which headers nobody outside may set (strip.go), which
 // upgrades there are (upgrade.go), the exchange with the server and its connections (forward.go, exchange.go, header.go, interim.go,
-// requestbody.go, stall.go, transport.go, error.go), how streams end before one of their sides ends them (stream.go, tunnel.go, frames.go,
+// requestbody.go, stall.go, boundwrites.go, transport.go, error.go), how streams end before one of their sides ends them (stream.go, tunnel.go, frames.go,
 // streambody.go), and what is noted of a request for its log line (answer.go).
 //
 // It does not own: who is calling, what they may, and what a failure looks like to them. Those who forward decide that (package proxy for

@@ -12,7 +12,7 @@ type Server struct {
 	Host      string            // host:port; for a Unix socket it names the connection pool and nothing else
 	Transport http.RoundTripper // see [NewTransport]
 	Absolute  bool              // targets are sent in absolute form: a web proxy wants it of http (RFC 9112 §3.2.2)
-	Stall     time.Duration     // longest time for a client to send some of its body, or to take a part of its answer; 0: none
+	Stall     time.Duration     // longest time for a client to send some of its body, or by HTTP/2 to take a part of its answer; 0: none. See [BoundWrites]
 }
 
 // Forwarder passes requests on to one server. It is made once and safe for concurrent use.
@@ -52,7 +52,7 @@ type Errand interface {
 func New(server Server, clean func(http.Header), onError func(http.ResponseWriter, *http.Request, Error)) *Forwarder {
 	f := &Forwarder{server: server, buffers: new(buffers), clean: clean, onError: onError}
 	f.exchanges.New = func() any {
-		return &exchange{Forwarder: f, writes: stall{limit: f.server.Stall, cut: cutWrite}}
+		return &exchange{Forwarder: f, writes: stall{cut: cutWrite}}
 	}
 	return f
 }
@@ -61,6 +61,9 @@ func New(server Server, clean func(http.Header), onError func(http.ResponseWrite
 func (f *Forwarder) Serve(w http.ResponseWriter, r *http.Request, out Outgoing) {
 	x := f.exchanges.Get().(*exchange)
 	x.client, x.in, x.Outgoing, x.upgrade = w, r, out, IsUpgrade(r)
+	if x.writes.limit = 0; r.ProtoMajor > 1 { // else the connection bounds them
+		x.writes.limit = f.server.Stall
+	}
 	if r.ContentLength != 0 && f.server.Stall > 0 {
 		_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // that of [AwaitBody]
 	}

@@ -96,6 +96,14 @@ type front struct {
 
 func newFront(t *testing.T, at there, out Outgoing) *front {
 	t.Helper()
+	f := prepareFront(t, at, out)
+	f.Start()
+	return f
+}
+
+// prepareFront is newFront before it starts.
+func prepareFront(t *testing.T, at there, out Outgoing) *front {
+	t.Helper()
 	f := &front{}
 	transport := NewTransport(at.Way).(transport)
 	u := New(Server{Scheme: "http", Host: at.Host, Transport: transport}, dropOwn, func(w http.ResponseWriter, _ *http.Request, err Error) {
@@ -121,7 +129,6 @@ func newFront(t *testing.T, at there, out Outgoing) *front {
 	f.Config.Protocols = new(http.Protocols)
 	f.Config.Protocols.SetHTTP1(true)
 	f.Config.Protocols.SetUnencryptedHTTP2(true)
-	f.Start()
 	t.Cleanup(f.Close)
 	return f
 }

@@ -14,8 +14,10 @@ import (
 // newStallingFront is a front whose clients have so long to send some of a body, or to take a part of an answer.
 func newStallingFront(t *testing.T, at there, limit time.Duration) *front {
 	t.Helper()
-	f := newFront(t, at, Outgoing{})
-	f.forwarder.server.Stall = limit // nothing has been asked for yet
+	f := prepareFront(t, at, Outgoing{})
+	f.forwarder.server.Stall = limit
+	f.Listener = BoundWrites(f.Listener, limit)
+	f.Start()
 	return f
 }
 

@@ -20,6 +20,7 @@ type RawHTTP2 struct {
 
 	host, scheme string
 	encoder      *hpack.Encoder // one for the connection, as its table is
+	decoder      *hpack.Decoder // the same
 	block        bytes.Buffer
 }
 
@@ -31,7 +32,7 @@ func DialHTTP2(t testing.TB, addr, host string, config *tls.Config, settings ...
 	if config != nil {
 		c.Conn, c.scheme = DialTLS(t, c.Conn, config, "h2"), "https"
 	}
-	c.encoder = hpack.NewEncoder(&c.block)
+	c.encoder, c.decoder = hpack.NewEncoder(&c.block), hpack.NewDecoder(4096, nil)
 	c.Framer = http2.NewFramer(c.Conn, c.Conn)
 	if _, err := io.WriteString(c.Conn, http2.ClientPreface); err != nil {
 		t.Fatal(err)
@@ -82,7 +83,6 @@ func (c *RawHTTP2) Open(stream uint32, end bool, head []byte) error {
 // StatusOf reads until the head of the answer on a stream comes: its status. Another end is "reset" with the code, "goaway" with the code, or
 // "closed"; "timeout" is none. Settings and pings are acknowledged, as the server waits for that.
 func (c *RawHTTP2) StatusOf(stream uint32) string {
-	decoder := hpack.NewDecoder(4096, nil)
 	for {
 		frame, err := c.ReadFrame()
 		if err != nil {
@@ -109,7 +109,7 @@ func (c *RawHTTP2) StatusOf(stream uint32) string {
 				return "reset " + f.ErrCode.String()
 			}
 		case *http2.HeadersFrame:
-			fields, err := decoder.DecodeFull(f.HeaderBlockFragment())
+			fields, err := c.decoder.DecodeFull(f.HeaderBlockFragment())
 			if err != nil {
 				return err.Error()
 			}

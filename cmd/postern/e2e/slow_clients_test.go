@@ -169,6 +169,11 @@ func TestRow78SlowClientsOfEachVersion(t *testing.T) {
 			}
 			<-left
 		})
+		t.Run(name+", small answers", func(t *testing.T) {
+			t.Parallel()
+			neverTaken(t, dial(t), "GET /x HTTP/1.1\r\nHost: "+clear.host()+"\r\n\r\n")
+			neverTaken(t, dial(t), "GET /oauth2/session HTTP/1.1\r\nHost: "+clear.host()+"\r\n\r\n")
+		})
 	}
 	t.Run("half a TLS handshake", func(t *testing.T) {
 		t.Parallel()
@@ -205,6 +210,23 @@ func TestRow78SlowClientsOfEachVersion(t *testing.T) {
 				t.Errorf("%s; want 408", got)
 			}
 		})
+		t.Run(name+", small answer", func(t *testing.T) {
+			t.Parallel()
+			c := w.dialHTTP2(t)
+			closed := c.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
+			for i, path := range []string{"/x", "/oauth2/session"} {
+				stream := uint32(2*i + 1)
+				if err := errors.Join(closed, c.Open(stream, true, c.Head("GET", path))); err != nil {
+					t.Fatal(err)
+				}
+				if got := c.StatusOf(stream); got != "200" && got != "401" {
+					t.Errorf("%s: %s", path, got)
+				}
+				if got := c.StatusOf(stream); got != "reset INTERNAL_ERROR" {
+					t.Errorf("%s: %s; want a reset", path, got)
+				}
+			}
+		})
 		t.Run(name+", answer", func(t *testing.T) {
 			t.Parallel()
 			c := w.dialHTTP2(t) // whose windows stay at 64 KiB
@@ -216,6 +238,22 @@ func TestRow78SlowClientsOfEachVersion(t *testing.T) {
 			}
 			<-left
 		})
+	}
+}
+
+// neverTaken sends a request again and again, takes none of the answers, and waits until the other side ends the connection. Each answer is so small
+// that net/http keeps it until its handler has returned.
+func neverTaken(t testing.TB, conn net.Conn, request string) {
+	t.Helper()
+	_ = conn.SetWriteDeadline(time.Now().Add(2 * Patience))
+	requests := strings.Repeat(request, 100)
+	for {
+		if _, err := io.WriteString(conn, requests); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%.20s: the connection was not cut off", request)
+			return
+		} else if err != nil {
+			return
+		}
 	}
 }
 
