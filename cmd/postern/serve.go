@@ -198,7 +198,7 @@ func (s *sidecar) open(ctx context.Context, r *running) error {
 		option, address string
 		handler         http.Handler  // nil: there is nothing to serve
 		drains          bool          // its requests are finished before the end
-		body            time.Duration // for a request with its body; 0: as long as it takes
+		body            time.Duration // for a request with its body; 0: as long as it takes, and its client takes its answer when it likes
 	}{
 		{"probe-bind-address", cfg.Server.ProbeBindAddress, s.health.probes(), false, 0},
 		{"metrics-bind-address", cfg.Server.MetricsBindAddress, metricsHandler(s.registry), false, 0},
@@ -214,6 +214,9 @@ func (s *sidecar) open(ctx context.Context, r *running) error {
 		if !side.drains && limits.Connections > 0 {
 			limits.Connections = max(limits.Connections, sideConnections)
 		}
+		if side.body == 0 {
+			limits.StallTime = 0
+		}
 		l, err := boundedListener(ctx, side.address, limits)
 		if err != nil {
 			return fmt.Errorf("%s: %w", side.option, err)
@@ -225,7 +228,7 @@ func (s *sidecar) open(ctx context.Context, r *running) error {
 		}
 		server := sideServer(cfg.Server.Limits, side.handler, s.log)
 		if side.drains { // egress streams as the front door does
-			server = streamServer(cfg.Server.Limits, s.leaving(side.handler), s.log)
+			server = streamServer(limits, s.leaving(side.handler), s.log)
 			server.ReadTimeout, server.BaseContext = side.body, r.base
 			streams, _ := side.handler.(streaming)
 			r.draining = append(r.draining, drained{server, streams})

@@ -74,6 +74,40 @@ func TestEgressStreamsInBothDirections(t *testing.T) {
 	}
 }
 
+// limits.stall-time is about the clients of the app. The app itself takes what it asked for when it likes.
+func TestEgressLetsTheAppTakeItsTime(t *testing.T) {
+	t.Parallel()
+	const size = 16 << 20 // more than all buffers on the way
+	large := streamTarget(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, size)) })
+	x := newOutbound(t, outboundOptions{env: short, routes: `
+- {name: large, url: "http://` + large + `", provider: entra_id, target: "` + ordersName + `"}
+`})
+	authorization := "Bearer " + x.tokens.entraUser("kari")
+	one, two := loopback(), loopback()
+	two.Protocols = new(http.Protocols)
+	two.Protocols.SetUnencryptedHTTP2(true)
+	for version, transport := range map[string]*http.Transport{"HTTP/1.1": one, "HTTP/2": two} {
+		t.Run(version, func(t *testing.T) {
+			t.Parallel()
+			defer transport.CloseIdleConnections()
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+x.egress+"/large/x", http.NoBody)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Authorization", authorization)
+			answer, err := transport.RoundTrip(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer answer.Body.Close()
+			time.Sleep(4 * time.Second)
+			if n, err := io.Copy(io.Discard, answer.Body); n != size || err != nil {
+				t.Errorf("%d bytes of %d, %v", n, size, err)
+			}
+		})
+	}
+}
+
 // streamTarget is an app that reads bodies as they come, and the address of it.
 func streamTarget(t testing.TB, handler http.HandlerFunc) string {
 	t.Helper()
