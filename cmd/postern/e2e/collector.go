@@ -1,8 +1,10 @@
 package e2e
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -55,14 +57,33 @@ func (c *OTelCollector) Begin(t testing.TB) {
 	})
 }
 
-// Kill ends it at once.
+// Kill ends it at once, in the middle of a line too.
 func (c *OTelCollector) Kill() {
 	c.signal(os.Kill)
 	<-c.exited
+	c.out.cut()
 }
 
 // Received is everything that it received, as OTLP/JSON.
 func (c *OTelCollector) Received() string { return c.out.String() }
+
+// CatchUp returns when [OTelCollector.Received] has all that was received before: a span of our own, which comes after it, is there. It is for
+// collectors without TLS.
+func (c *OTelCollector) CatchUp(t testing.TB) {
+	t.Helper()
+	mark := rand.Text()
+	r := NewClient(t).Send(http.MethodPost, "http://"+c.HTTP+"/v1/traces", `{"resourceSpans":[{"scopeSpans":[{"spans":[{"name":"`+mark+
+		`","traceId":"0123456789abcdef0123456789abcdef","spanId":"0123456789abcdef"}]}]}]}`, "Content-Type", "application/json")
+	if r.StatusCode != http.StatusOK {
+		t.Fatalf("the collector answers %d: %s", r.StatusCode, r.Body)
+	}
+	Eventually(t, "the collector's output", func() error {
+		if !strings.Contains(c.Received(), mark) {
+			return fmt.Errorf("it ends before what was sent last")
+		}
+		return nil
+	})
+}
 
 // otlpValue is an AnyValue in JSON.
 type otlpValue struct {

@@ -30,6 +30,13 @@ func (c *capture) String() string {
 	return c.text.String()
 }
 
+// cut takes away a last line that was not finished.
+func (c *capture) cut() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.text.Truncate(bytes.LastIndexByte(c.text.Bytes(), '\n') + 1)
+}
+
 // Record is one line of the JSON log.
 type Record map[string]any
 

@@ -116,6 +116,9 @@ func TestTracesTellWhereTheTimeWent(t *testing.T) {
 				}
 			}
 			o.Stop(t) // what was not sent yet is sent now
+			if !test.tls {
+				collector.CatchUp(t)
+			}
 			for _, name := range leaks(collector.Received(), secrets) {
 				t.Errorf("the collector was told %s", name)
 			}
@@ -266,6 +269,7 @@ func TestS57StrangersDoNotDecideWhatIsRecorded(t *testing.T) {
 			const traceID, parent = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 			seen := Echoed(t, NewClient(t).Get(p.URL()+"/x", "Traceparent", "00-"+traceID+"-"+parent+"-"+test.flag, "Baggage", "a=b")).Header
 			p.Stop(t)
+			collector.CatchUp(t)
 			recorded := false
 			spans, _ := collector.read(t)
 			for _, span := range spans {
