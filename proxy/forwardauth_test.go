@@ -115,3 +115,41 @@ func TestS16SecretNobodyHas(t *testing.T) {
 		}
 	}
 }
+
+// S-16, S-24: an ingress is told nothing that the client says about itself: every header that an app may be told is overwritten, if need be by
+// nothing, for nobody as for somebody.
+func TestS16IngressIsNotToldWhatTheClientSays(t *testing.T) {
+	t.Parallel()
+	d := newDoor(t, "127.0.0.1:1", func(c *Config, _ *Deps) {
+		c.Identity.Headers = []string{"postern", "claims", "oauth2-proxy", "easyauth"}
+		c.Identity.Claims = map[string]string{"X-Department": "department"}
+		c.Front.AutoLoginIgnorePaths = []string{"/**"} // else nobody is refused
+	})
+	if len(d.ingressAuth.names) == 0 {
+		t.Fatal("no names")
+	}
+	for who, cookie := range map[string]string{"nobody": "", "somebody": d.cookie} {
+		r := httptest.NewRequest("GET", "/", http.NoBody)
+		r.Host = "app.localhost"
+		for _, name := range d.ingressAuth.names {
+			r.Header[name] = []string{"evil"}
+		}
+		r.Header["X_postern_user"] = []string{"evil"}
+		if r.Header.Del("Authorization"); cookie != "" {
+			r.Header.Set("Cookie", cookie)
+		}
+		w := httptest.NewRecorder()
+		d.ForwardAuth().ServeHTTP(w, r)
+		if w.Code != http.StatusNoContent {
+			t.Fatalf("%s: status %d %s", who, w.Code, w.Body)
+		}
+		if user := w.Header().Get("X-Postern-User"); (user != "") != (cookie != "") {
+			t.Errorf("%s: the user is %q", who, user)
+		}
+		for name, values := range w.Header() {
+			if slices.Contains(values, "evil") {
+				t.Errorf("%s: %s is what the client says", who, name)
+			}
+		}
+	}
+}
