@@ -38,11 +38,7 @@ func TestEgressStreamsInBothDirections(t *testing.T) {
 - {name: lines-h2c, url: "http://` + lines + `", provider: entra_id, target: "` + ordersName + `", h2c: true}
 `})
 	authorization := "Bearer " + x.tokens.entraUser("kari")
-	one, two := loopback(), loopback()
-	two.Protocols = new(http.Protocols)
-	two.Protocols.SetUnencryptedHTTP2(true)
-	for version, transport := range map[string]*http.Transport{"HTTP/1.1": one, "HTTP/2": two} {
-		t.Cleanup(transport.CloseIdleConnections)
+	for version, transport := range eachVersion(t) {
 		for _, route := range []string{"lines", "lines-h2c"} {
 			body, write := io.Pipe()
 			go func() { _, _ = io.WriteString(write, "first\n") }()
@@ -83,13 +79,9 @@ func TestEgressLetsTheAppTakeItsTime(t *testing.T) {
 - {name: large, url: "http://` + large + `", provider: entra_id, target: "` + ordersName + `"}
 `})
 	authorization := "Bearer " + x.tokens.entraUser("kari")
-	one, two := loopback(), loopback()
-	two.Protocols = new(http.Protocols)
-	two.Protocols.SetUnencryptedHTTP2(true)
-	for version, transport := range map[string]*http.Transport{"HTTP/1.1": one, "HTTP/2": two} {
+	for version, transport := range eachVersion(t) {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
-			defer transport.CloseIdleConnections()
 			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+x.egress+"/large/x", http.NoBody)
 			if err != nil {
 				t.Fatal(err)
@@ -106,6 +98,16 @@ func TestEgressLetsTheAppTakeItsTime(t *testing.T) {
 			}
 		})
 	}
+}
+
+// eachVersion is how an app asks the egress by each version of HTTP.
+func eachVersion(t testing.TB) map[string]*http.Transport {
+	t.Helper()
+	one, two := loopback(), loopback()
+	two.Protocols = new(http.Protocols)
+	two.Protocols.SetUnencryptedHTTP2(true)
+	t.Cleanup(func() { one.CloseIdleConnections(); two.CloseIdleConnections() })
+	return map[string]*http.Transport{"HTTP/1.1": one, "HTTP/2": two}
 }
 
 // streamTarget is an app that reads bodies as they come, and the address of it.
