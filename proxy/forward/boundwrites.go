@@ -39,14 +39,16 @@ type boundConn struct {
 	limit time.Duration
 
 	mu    sync.Mutex   // held while the deadline changes
-	until atomic.Int64 // when it is, in nanoseconds since the epoch; 0: there is none yet
+	until atomic.Int64 // when it is, in nanoseconds since the epoch, or one of the constants below
 }
 
 // epoch is what deadlines are counted from: somebody may set the clock, but never what has passed since.
 var epoch = time.Now()
 
-// notOurs is for a deadline that others have set, which is kept.
-const notOurs = math.MaxInt64
+const (
+	none    = 0             // there is no deadline yet
+	notOurs = math.MaxInt64 // others have set one, which is kept
+)
 
 // Write implements [net.Conn].
 func (c *boundConn) Write(p []byte) (int, error) {
@@ -60,7 +62,8 @@ func (c *boundConn) Write(p []byte) (int, error) {
 
 // isNear says whether the deadline leaves a write less than it may take.
 func (c *boundConn) isNear(now time.Duration) bool {
-	return time.Duration(c.until.Load())-now < c.limit
+	until := c.until.Load()
+	return until != notOurs && (until == none || time.Duration(until)-now < c.limit)
 }
 
 func (c *boundConn) moveOn(now time.Duration) error {
@@ -74,12 +77,16 @@ func (c *boundConn) moveOn(now time.Duration) error {
 	return c.Conn.SetWriteDeadline(time.Now().Add(ahead))
 }
 
-// SetWriteDeadline implements [net.Conn]: the caller's counts, until it takes it back.
+// SetWriteDeadline implements [net.Conn]: the caller's counts, until it takes it back. net/http takes one back after each request, there being one
+// or not: ours stays.
 func (c *boundConn) SetWriteDeadline(t time.Time) error {
+	if t.IsZero() && c.until.Load() != notOurs {
+		return nil
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if t.IsZero() {
-		c.until.Store(0)
+		c.until.Store(none)
 	} else {
 		c.until.Store(notOurs)
 	}
@@ -93,3 +100,6 @@ func (c *boundConn) SetDeadline(t time.Time) error {
 	c.until.Store(notOurs)
 	return c.Conn.SetDeadline(t)
 }
+
+// CloseWrite ends one direction, where the connection can.
+func (c *boundConn) CloseWrite() error { return closeWrite(c.Conn) }
