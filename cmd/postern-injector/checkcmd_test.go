@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -30,6 +31,9 @@ func runOnce(t *testing.T, stdin string, args ...string) (code int, stdout, stde
 func fakeKubectl(t *testing.T, script string) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "kubectl")
+	// No other test forks while the file is open for writing: the child would hold it open, and nobody could run it (ETXTBSY).
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	if err := os.WriteFile(path, []byte("#!/bin/sh\nprintf '%s\\n' \"$@\" >\"$0.args\"\n"+script), 0o700); err != nil {
 		t.Fatal(err)
 	}
