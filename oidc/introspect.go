@@ -119,7 +119,7 @@ func (i *Introspector) Introspect(ctx context.Context, provider, raw string) (In
 		return inactive(&flaw{"revoked", "invalid token: its session has been ended by a logout"}), nil
 	}
 	key, now := p.cache.keyOf(raw), i.deps.Now()
-	if kept := p.cache.get(key, raw, now); kept != nil {
+	if kept := p.cache.get(key, now); kept != nil {
 		switch good, err := kept.stillGood(now); {
 		case err != nil:
 			return Introspection{}, err
@@ -137,6 +137,6 @@ func (i *Introspector) Introspect(ctx context.Context, provider, raw string) (In
 	if err != nil {
 		return Introspection{}, err
 	}
-	p.cache.keep(key, raw, made)
+	p.cache.keep(key, made)
 	return Introspection{JSON: made.answer}, nil
 }

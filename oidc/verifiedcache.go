@@ -2,10 +2,7 @@ package oidc
 
 import (
 	"crypto/sha256"
-	"encoding/binary"
-	"hash/maphash"
 	"math"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -19,7 +16,6 @@ const defaultVerifiedCache = 32 << 20
 
 // verified is what was found out about one token, and what it depends on.
 type verified struct {
-	token     string
 	identity  *Identity
 	answer    []byte // of an introspection, instead of the identity
 	from      *acceptance
@@ -51,22 +47,18 @@ func (e *verified) stillGood(now time.Time) (bool, error) {
 	return true, nil
 }
 
-// verifiedKey leads to a token under the settings that it was verified with. A hash proves nothing: the entry holds the token itself, which is
-// compared, and that is quicker than a hash that nobody could find a second token for.
-type verifiedKey struct{ settings, token uint64 }
-
 // verifiedCache remembers good tokens, never bad ones, up to a weight in bytes. Nothing in it is believed without [verified.stillGood].
 type verifiedCache struct {
 	entries  *otter.Cache[verifiedKey, *verified]
-	seed     maphash.Seed // nobody outside can choose tokens with one hash
-	settings uint64
+	hash     *verifiedHash
+	settings [sha256.Size]byte
 }
 
 func newVerifiedCache(settings [sha256.Size]byte, maxBytes int64, now func() time.Time) *verifiedCache {
 	if maxBytes <= 0 {
 		maxBytes = defaultVerifiedCache
 	}
-	return &verifiedCache{seed: maphash.MakeSeed(), settings: short(settings), entries: otter.Must(&otter.Options[verifiedKey, *verified]{
+	return &verifiedCache{hash: newVerifiedHash(), settings: settings, entries: otter.Must(&otter.Options[verifiedKey, *verified]{
 		MaximumWeight: uint64(maxBytes),
 		Weigher:       func(_ verifiedKey, e *verified) uint32 { return e.weight },
 		ExpiryCalculator: otter.ExpiryWritingFunc(func(entry otter.Entry[verifiedKey, *verified]) time.Duration {
@@ -81,24 +73,19 @@ func newVerifiedCache(settings [sha256.Size]byte, maxBytes int64, now func() tim
 // under is the same memory under other settings.
 func (c *verifiedCache) under(settings [sha256.Size]byte) *verifiedCache {
 	other := *c
-	other.settings = short(settings)
+	other.settings = settings
 	return &other
 }
 
-// short tells the settings of one process apart, which operators write and nobody forges.
-func short(settings [sha256.Size]byte) uint64 { return binary.BigEndian.Uint64(settings[:]) }
-
-func (c *verifiedCache) keyOf(raw string) verifiedKey {
-	return verifiedKey{c.settings, maphash.String(c.seed, raw)}
-}
+func (c *verifiedCache) keyOf(raw string) verifiedKey { return c.hash.of(&c.settings, raw) }
 
 // usedEvery is how often the cache is told that an entry is in use, for it to choose well whom to evict: each time would cost as much as to find it.
 const usedEvery = 16 * time.Second
 
 // get is nil unless that very token is there.
-func (c *verifiedCache) get(key verifiedKey, raw string, now time.Time) *verified {
+func (c *verifiedCache) get(key verifiedKey, now time.Time) *verified {
 	e, there := c.entries.GetEntryQuietly(key)
-	if !there || e.Value.token != raw {
+	if !there {
 		return nil
 	}
 	if used := now.Unix() / int64(usedEvery/time.Second); e.Value.used.Load() != used {
@@ -108,12 +95,7 @@ func (c *verifiedCache) get(key verifiedKey, raw string, now time.Time) *verifie
 	return e.Value
 }
 
-// keep needs a copy of the token, which weighs too: the caller's is a part of all the headers of a request.
-func (c *verifiedCache) keep(key verifiedKey, raw string, e *verified) {
-	e.token = strings.Clone(raw)
-	e.weight += uint32(len(raw)) // #nosec G115 -- at most maxBearer
-	c.entries.Set(key, e)
-}
+func (c *verifiedCache) keep(key verifiedKey, e *verified) { c.entries.Set(key, e) }
 
 func (c *verifiedCache) drop(key verifiedKey) { c.entries.Invalidate(key) }
 
@@ -125,7 +107,7 @@ func (c *verifiedCache) metrics(to prometheus.Registerer, name string) *meter.Ca
 	return meter.NewCache(to, name, func() int { return int(c.size()) }, c.entries.EstimatedSize) // #nosec G115 -- at most the bound
 }
 
-// weightOf is what an entry keeps alive beside its token, as measured: the claims, the texts of the caller that were taken out of them, the headers
+// weightOf is what an entry keeps alive, as measured: the claims, the texts of the caller that were taken out of them, the headers
 // that are made of both (see [Identity.Memo]), and what the cache needs for an entry.
 func weightOf(jwt compactJWT) uint32 { return uint32(2<<10 + 3*len(jwt.payload)) }
 

@@ -61,7 +61,7 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (*Identity, error) {
 		return nil, errRevoked
 	}
 	now := v.deps.Now()
-	if kept := v.cache.get(key, raw, now); kept != nil {
+	if kept := v.cache.get(key, now); kept != nil {
 		good, err := kept.stillGood(now)
 		switch {
 		case err != nil:
@@ -79,7 +79,7 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (*Identity, error) {
 	if err != nil {
 		return nil, err
 	}
-	v.cache.keep(key, raw, made)
+	v.cache.keep(key, made)
 	return made.identity, nil
 }
 
