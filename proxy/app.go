@@ -242,7 +242,7 @@ func (h *Handler) introduce(v *visit, header http.Header, r *http.Request, p *pa
 			header["X-Wonderwall-Id-Token"] = []string{s.Tokens().ID.Raw()}
 		}
 	}
-	if h.identity.write(header, id, auth, p.who.token) {
+	if h.identity.write(header, &v.texts, id, auth, p.who.token) {
 		h.log.WarnContext(v.context(), "identity headers exceed identity.max-bytes: groups and claims are left out", "session", v.session)
 	}
 	if v.assertion != "" {

@@ -34,7 +34,7 @@ func TestS16NamesAreThoseThatAreWritten(t *testing.T) {
 			t.Errorf("%s: no names", set)
 		}
 		written := http.Header{}
-		w.write(written, someone(), "session", "token")
+		w.write(written, new(headerTexts), someone(), "session", "token")
 		for name := range written {
 			if !slices.Contains(names, name) {
 				t.Errorf("%s: %s is written and not in the list", set, name)
@@ -51,7 +51,7 @@ func TestS16NamesAreThoseThatAreWritten(t *testing.T) {
 	}
 	small := newIdentityHeaders(config.Identity{Headers: []string{"postern", "claims", "oauth2-proxy", "easyauth"}, MaxBytes: 10})
 	written := http.Header{}
-	small.write(written, someone(), "session", "token")
+	small.write(written, new(headerTexts), someone(), "session", "token")
 	if _, there := written["X-Postern-Truncated"]; !there || !slices.Contains(small.names(), "X-Postern-Truncated") {
 		t.Error("X-Postern-Truncated is missing")
 	}

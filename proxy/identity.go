@@ -28,17 +28,18 @@ type identityHeaders struct {
 // claimHeader is one entry of "identity.claims".
 type claimHeader struct{ header, claim string }
 
-// headerValues are the headers of one identity: names, canonical, and the text of each. The texts are shared by all requests of the caller and
-// never written to again. It is kept for thousands of callers, of whom each is in no processor's cache when they come again: callers with the
-// same headers share their names, and the texts of one lie together.
+// headerValues are the headers of one identity as they are kept: names, canonical, which callers with the same headers share, and the text of each.
 type headerValues struct {
 	names     []string
-	texts     []string
+	texts     packedTexts
 	user      bool
 	truncated bool
 	told      atomic.Bool
 	bearer    atomic.Pointer[bearerValue]
 }
+
+// headerTexts is memory for the headers of one request: as many as most callers have.
+type headerTexts [16]string
 
 // bearerValue is the Authorization header of one access token: it is long, and the same for every request until the next refresh.
 type bearerValue struct {
@@ -71,12 +72,18 @@ func newIdentityHeaders(cfg config.Identity) *identityHeaders {
 }
 
 // write sets the headers of an admitted caller. h must have been stripped of every managed name before. auth is "session" or "bearer";
-// accessToken is the one that the app gets as Authorization, or "". The result is true once in the life of an identity whose headers were
-// too many (identity.max-bytes), for a warning.
-func (w *identityHeaders) write(h http.Header, id *oidc.Identity, auth, accessToken string) (truncated bool) {
+// accessToken is the one that the app gets as Authorization, or ""; room is for the values, and must not be used for anything else while h lives. The
+// result is true once in the life of an identity whose headers were too many (identity.max-bytes), for a warning.
+func (w *identityHeaders) write(h http.Header, room *headerTexts, id *oidc.Identity, auth, accessToken string) (truncated bool) {
 	values := id.Memo(w.derive).(*headerValues)
+	texts := room[:]
+	if len(values.names) > len(texts) {
+		texts = make([]string, len(values.names))
+	}
+	texts = texts[:len(values.names)]
+	values.texts.unpack(texts)
 	for i, name := range values.names {
-		h[name] = values.texts[i : i+1 : i+1]
+		h[name] = texts[i : i+1 : i+1]
 	}
 	if w.postern {
 		h["X-Postern-Auth"] = w.auth[auth]
@@ -105,43 +112,34 @@ func (w *identityHeaders) authorization(id *oidc.Identity, token string) []strin
 
 // valuesOf makes the headers of an identity, all but those that differ from request to request.
 func (w *identityHeaders) valuesOf(id *oidc.Identity) *headerValues {
-	v := &headerValues{user: id.Kind() == oidc.User}
+	l := &headerList{user: id.Kind() == oidc.User}
 	if w.postern {
-		w.addPostern(v, id)
+		w.addPostern(l, id)
 	}
-	if w.oauth2Proxy && v.user {
-		addOAuth2Proxy(v, id)
+	if w.oauth2Proxy && l.user {
+		addOAuth2Proxy(l, id)
 	}
 	if w.easyAuth {
-		addEasyAuth(v, id)
+		addEasyAuth(l, id)
 	}
 	if len(w.extra) > 0 {
-		w.addExtra(v, id)
+		w.addExtra(l, id)
 	}
 	if w.claims {
-		v.add(headerClaims, base64.RawURLEncoding.EncodeToString([]byte(id.ClaimsJSON())))
+		l.add(headerClaims, base64.RawURLEncoding.EncodeToString([]byte(id.ClaimsJSON())))
 	}
-	if w.maxBytes > 0 && v.size() > w.maxBytes {
-		v.truncate()
-	}
-	w.pack(v)
-	return v
+	truncated := w.maxBytes > 0 && l.size() > w.maxBytes && l.truncate()
+	return &headerValues{names: w.shared(l.names), texts: packTexts(l.texts), user: l.user, truncated: truncated}
 }
 
-// pack gives the headers the form in which they are kept.
-func (w *identityHeaders) pack(v *headerValues) {
-	if last := w.lastNames.Load(); last != nil && slices.Equal(*last, v.names) {
-		v.names = *last
-	} else {
-		v.names = slices.Clip(v.names)
-		names := v.names
-		w.lastNames.Store(&names)
+// shared are these names as others have them too.
+func (w *identityHeaders) shared(names []string) []string {
+	if last := w.lastNames.Load(); last != nil && slices.Equal(*last, names) {
+		return *last
 	}
-	all, texts := strings.Join(v.texts, ""), make([]string, len(v.texts))
-	for i, text := range v.texts {
-		texts[i], all = all[:len(text)], all[len(text):]
-	}
-	v.texts = texts
+	names = slices.Clip(names)
+	w.lastNames.Store(&names)
+	return names
 }
 
 const (
@@ -149,81 +147,38 @@ const (
 	headerClaims = "X-Postern-Claims"
 )
 
-func (w *identityHeaders) addPostern(v *headerValues, id *oidc.Identity) {
-	v.add("X-Postern-Provider", percentEncode(id.Provider()))
-	v.add("X-Postern-Kind", string(id.Kind()))
+func (w *identityHeaders) addPostern(l *headerList, id *oidc.Identity) {
+	l.add("X-Postern-Provider", percentEncode(id.Provider()))
+	l.add("X-Postern-Kind", string(id.Kind()))
 	if id.Provider() != oidc.Maskinporten {
-		v.add("X-Postern-Subject", percentEncode(id.Subject()))
+		l.add("X-Postern-Subject", percentEncode(id.Subject()))
 	}
-	if v.user {
-		v.add("X-Postern-User", percentEncode(id.User()))
-		v.add("X-Postern-Username", percentEncode(id.Username()))
-		v.add("X-Postern-Name", percentEncode(id.Name()))
-		v.add("X-Postern-Email", percentEncode(id.Email()))
+	if l.user {
+		l.add("X-Postern-User", percentEncode(id.User()))
+		l.add("X-Postern-Username", percentEncode(id.Username()))
+		l.add("X-Postern-Name", percentEncode(id.Name()))
+		l.add("X-Postern-Email", percentEncode(id.Email()))
 	}
-	v.add("X-Postern-Tenant", percentEncode(id.Tenant()))
-	v.add("X-Postern-Object", percentEncode(id.Object()))
-	v.add("X-Postern-Client", percentEncode(id.Client()))
-	v.add("X-Postern-Organization", percentEncode(id.Organization()))
-	v.add(headerGroups, percentEncodeList(id.Groups()))
-	v.add("X-Postern-Roles", percentEncodeList(id.Roles()))
-	v.add("X-Postern-Scopes", percentEncodeList(id.Scopes()))
-	v.add("X-Postern-Acr", percentEncode(id.ACR()))
+	l.add("X-Postern-Tenant", percentEncode(id.Tenant()))
+	l.add("X-Postern-Object", percentEncode(id.Object()))
+	l.add("X-Postern-Client", percentEncode(id.Client()))
+	l.add("X-Postern-Organization", percentEncode(id.Organization()))
+	l.add(headerGroups, percentEncodeList(id.Groups()))
+	l.add("X-Postern-Roles", percentEncodeList(id.Roles()))
+	l.add("X-Postern-Scopes", percentEncodeList(id.Scopes()))
+	l.add("X-Postern-Acr", percentEncode(id.ACR()))
 }
 
 // addOAuth2Proxy writes what oauth2-proxy would, raw.
-func addOAuth2Proxy(v *headerValues, id *oidc.Identity) {
-	v.addRaw("X-Forwarded-User", id.Subject())
-	v.addRaw("X-Forwarded-Email", id.Email())
-	v.addRaw("X-Forwarded-Preferred-Username", id.Username())
+func addOAuth2Proxy(l *headerList, id *oidc.Identity) {
+	l.addRaw("X-Forwarded-User", id.Subject())
+	l.addRaw("X-Forwarded-Email", id.Email())
+	l.addRaw("X-Forwarded-Preferred-Username", id.Username())
 	var groups []string
 	for _, group := range id.Groups() {
 		if carriable(group) && !strings.Contains(group, ",") { // a comma would make two groups of one
 			groups = append(groups, group)
 		}
 	}
-	v.addRaw("X-Forwarded-Groups", strings.Join(groups, ","))
-}
-
-// add appends a header unless it has no value: an app must not have to tell "absent" from "empty".
-func (v *headerValues) add(name, value string) {
-	if value != "" {
-		v.names, v.texts = append(v.names, name), append(v.texts, value)
-	}
-}
-
-// addRaw is add for a value that is not encoded. One that HTTP would not carry as it is, is left out: cutting it could make it
-// another's name.
-func (v *headerValues) addRaw(name, value string) {
-	if carriable(value) {
-		v.add(name, value)
-	}
-}
-
-// size is what the headers are on the wire: "Name: value" and a line end.
-func (v *headerValues) size() int {
-	size := 0
-	for i, name := range v.names {
-		size += len(name) + len(": \r\n") + len(v.texts[i])
-	}
-	return size
-}
-
-// truncate leaves out what grows without bound and says so (S-36): servers refuse requests with more than some 8 KiB of headers.
-func (v *headerValues) truncate() {
-	var left []string
-	for _, big := range [...]struct{ header, says string }{{headerGroups, "groups"}, {headerClaims, "claims"}} {
-		if v.drop(big.header) {
-			left = append(left, big.says)
-		}
-	}
-	v.truncated = len(left) > 0
-	v.add("X-Postern-Truncated", strings.Join(left, ","))
-}
-
-func (v *headerValues) drop(name string) (was bool) {
-	for i := slices.Index(v.names, name); i >= 0; i = slices.Index(v.names, name) {
-		v.names, v.texts, was = slices.Delete(v.names, i, i+1), slices.Delete(v.texts, i, i+1), true
-	}
-	return was
+	l.addRaw("X-Forwarded-Groups", strings.Join(groups, ","))
 }

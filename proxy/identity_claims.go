@@ -8,11 +8,11 @@ import (
 )
 
 // addExtra writes the headers of "identity.claims", encoded as the headers of the set "postern" are.
-func (w *identityHeaders) addExtra(v *headerValues, id *oidc.Identity) {
+func (w *identityHeaders) addExtra(l *headerList, id *oidc.Identity) {
 	claims := claimsOf(id)
 	for _, extra := range w.extra {
 		if vouchesFor(id.Caller(), extra.claim) {
-			v.add(extra.header, claimValue(claims[extra.claim]))
+			l.add(extra.header, claimValue(claims[extra.claim]))
 		}
 	}
 }

@@ -32,22 +32,22 @@ type easyAuthClaim struct {
 }
 
 // addEasyAuth writes what Azure App Service would, so that an app can move without being changed.
-func addEasyAuth(v *headerValues, id *oidc.Identity) {
+func addEasyAuth(l *headerList, id *oidc.Identity) {
 	provider := id.Provider()
 	if provider == oidc.EntraID {
 		provider = "aad"
 	}
 	principal := easyAuthPrincipal{AuthType: "aad", Claims: easyAuthClaims(id), NameType: typEmail, RoleType: typRole}
 	if document, err := json.Marshal(principal); err == nil { // strings only: it cannot fail
-		v.add("X-Ms-Client-Principal", base64.StdEncoding.EncodeToString(document))
+		l.add("X-Ms-Client-Principal", base64.StdEncoding.EncodeToString(document))
 	}
 	person := id.Object()
 	if person == "" {
 		person = id.Subject()
 	}
-	v.addRaw("X-Ms-Client-Principal-Id", person)
-	v.addRaw("X-Ms-Client-Principal-Name", id.Username())
-	v.addRaw("X-Ms-Client-Principal-Idp", provider)
+	l.addRaw("X-Ms-Client-Principal-Id", person)
+	l.addRaw("X-Ms-Client-Principal-Name", id.Username())
+	l.addRaw("X-Ms-Client-Principal-Idp", provider)
 }
 
 // protocolClaims mean something to the one who asked for the token only.

@@ -37,7 +37,7 @@ func writeAll(cfg config.Identity, id *oidc.Identity, sent http.Header) http.Hea
 		extra = append(extra, name)
 	}
 	forward.NewManaged(extra).Strip(h)
-	w.write(h, id, "session", "access-token")
+	w.write(h, new(headerTexts), id, "session", "access-token")
 	return h
 }
 
@@ -217,10 +217,10 @@ func TestS36TooManyGroupsAreLeftOut(t *testing.T) {
 		w := newIdentityHeaders(config.Identity{Headers: sets, MaxBytes: 6 << 10})
 		id := sessionIdentity(t, oidc.EntraID, claims)
 		h := http.Header{}
-		if !w.write(h, id, "session", "") {
+		if !w.write(h, new(headerTexts), id, "session", "") {
 			t.Error("the first time is worth a warning")
 		}
-		if w.write(h, id, "session", "") {
+		if w.write(h, new(headerTexts), id, "session", "") {
 			t.Error("the second is not")
 		}
 		size := 0

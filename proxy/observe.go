@@ -29,8 +29,9 @@ type visit struct {
 	session  string // keyed hash of the session id
 	rule     string // of the policy, that decided
 
-	passage passage   // of a request for the app
-	ids     [1]string // id as a header value
+	passage passage     // of a request for the app
+	ids     [1]string   // id as a header value
+	texts   headerTexts // of the headers that say who is calling
 
 	ended       string    // why a stream was ended before its time; else empty
 	wouldRefuse string    // why report mode let pass what would have been refused; else empty
