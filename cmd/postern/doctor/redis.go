@@ -28,7 +28,7 @@ func (w World) redis(ctx context.Context) []Finding {
 				"%s (%s) does not name the primary: %v%s", trial.Name, w.Config.Redis.SentinelAddresses[i], bareStore(trial.Err), explainDial(trial.Err)))
 		}
 	}
-	trials := store.Try(ctx)
+	trials := patiently(func() []session.Trial { return store.Try(ctx) })
 	if first := trials[0]; first.Err != nil {
 		return append(found, w.unreachableRedis(ctx, first.Err), unchecked("redis.commands", "", "there is no connection"),
 			unchecked("redis.server", "", "there is no connection"))
@@ -43,6 +43,15 @@ func (w World) redis(ctx context.Context) []Finding {
 		found = append(found, judgeServer(server)...)
 	}
 	return found
+}
+
+// patiently tries again if there was no answer in time: the first connection may be slow on a busy machine, and it is not known then what is wrong.
+func patiently(try func() []session.Trial) []session.Trial {
+	trials := try()
+	if timedOut(trials[0].Err) {
+		trials = try()
+	}
+	return trials
 }
 
 func (w World) unreachableRedis(ctx context.Context, err error) Finding {

@@ -26,10 +26,7 @@ func explainDial(err error) string {
 	if why, _ := judgeTLS(err); why != "" {
 		return " (" + why + ")"
 	}
-	var (
-		dns   *net.DNSError
-		timed interface{ Timeout() bool }
-	)
+	var dns *net.DNSError
 	switch {
 	case err == nil:
 		return ""
@@ -37,10 +34,15 @@ func explainDial(err error) string {
 		return " (the name does not resolve here)"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return " (nobody listens there)"
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timed) && timed.Timeout():
+	case timedOut(err):
 		return " (no answer in time: a firewall or NetworkPolicy drops packets, or it hangs)"
 	}
 	return ""
+}
+
+func timedOut(err error) bool {
+	var timed interface{ Timeout() bool }
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timed) && timed.Timeout()
 }
 
 // adviseDial is what to do about it: in general, unless it is TLS, as then the way there is as it should be.
