@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -73,6 +74,9 @@ func (p *passage) Opened(s *forward.Stream) (closed func(*forward.Ending)) {
 		if why != nil {
 			p.visit.ended = why.Reason
 			p.h.metrics.streamsEnded.WithLabelValues(why.Reason).Inc()
+			if why.Stack != nil {
+				p.h.log.LogAttrs(p.visit.context(), slog.LevelError, "panic", slog.String("route", p.visit.route), slog.String("stack", string(why.Stack)))
+			}
 		}
 		if p.visit.Upgraded() {
 			p.h.finish(p.visit, p.request)

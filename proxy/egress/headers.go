@@ -1,6 +1,7 @@
 package egress
 
 import (
+	"log/slog"
 	"net/http"
 
 	"postern/proxy/forward"
@@ -34,7 +35,12 @@ func (v *visit) Opened(*forward.Stream) func(*forward.Ending) {
 	}
 	v.request = forward.Remainder(v.request)
 	v.ctx.Settle()
-	return func(*forward.Ending) { v.h.finish(v, v.request) }
+	return func(why *forward.Ending) {
+		if why != nil && why.Stack != nil {
+			v.h.log.LogAttrs(&v.scope, slog.LevelError, "panic", slog.String("stack", string(why.Stack)))
+		}
+		v.h.finish(v, v.request)
+	}
 }
 
 // clean keeps a target from giving the app cookies that it would not get back.

@@ -15,6 +15,7 @@ type Ending struct {
 	Text      string // short, for people; no comma, no line break
 	WebSocket uint16 // status code of the Close frame (RFC 6455 §7.4.1)
 	GRPC      string // grpc-status
+	Stack     []byte // of a panic of ours in a goroutine of the stream's own, which nobody else has noted; else nil
 }
 
 // GoingAway is the end of the process. A client that comes again is served by another one.
@@ -50,6 +51,13 @@ func (s *Stream) End(why *Ending) {
 	if s.why = why; s.stop != nil {
 		s.stop(why)
 	}
+}
+
+// broke ends the stream for a panic, which is more to be known than any other end. Whoever had it sees to the connections.
+func (s *Stream) broke(stack []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.why = &Ending{Reason: "internal_error", Text: "internal error", WebSocket: 1011, GRPC: "13", Stack: stack} // INTERNAL
 }
 
 // Ended is why the stream has been ended; nil if it has not.

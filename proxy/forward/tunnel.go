@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,11 +26,12 @@ type tunnel struct {
 	down   half // to the client
 	up     half // to the app
 	ended  atomic.Bool
-	copied atomic.Int32 // directions that are done
+	copied atomic.Int32       // directions that are done
+	broke  func(stack []byte) // is told of a panic
 }
 
-func newTunnel(client net.Conn, app io.ReadWriteCloser) *tunnel {
-	t := &tunnel{client: client, app: app}
+func newTunnel(client net.Conn, app io.ReadWriteCloser, broke func(stack []byte)) *tunnel {
+	t := &tunnel{client: client, app: app, broke: broke}
 	t.down.to = client
 	t.up.to, t.up.frames.masked, t.up.strict = app, true, true
 	return t
@@ -63,11 +65,23 @@ func (t *tunnel) end(why *Ending) {
 	t.down.say(closeFrame(why.WebSocket, why.Text, nil))
 	t.up.say(closeFrame(statusGoingAway, why.Text, key))
 	t.ended.Store(true)
-	go t.up.end()
 	go func() {
+		defer t.guard()
+		t.up.end()
+	}()
+	go func() {
+		defer t.guard()
 		t.down.end()
 		t.partFromClient()
 	}()
+}
+
+// guard is deferred in all goroutines of the tunnel: a panic there would end the process, and with it everybody else's connections.
+func (t *tunnel) guard() {
+	if recover() != nil { // what it says may quote the bytes that pass
+		t.broke(debug.Stack())
+		t.cut()
+	}
 }
 
 // partFromClient closes the client's connection when both have sent a Close frame: it is for the server to do (RFC 6455 §7.1.1).

@@ -314,7 +314,7 @@ func TestS44AnAppThatClosesAtOnceDoesNotSwallowTheFarewell(t *testing.T) {
 	toClient, client := net.Pipe()
 	defer toClient.Close()
 	defer client.Close()
-	tunnel := newTunnel(toClient, nil)
+	tunnel := newTunnel(toClient, nil, nil)
 	tunnel.down.say(closeFrame(testEnding.WebSocket, testEnding.Text, nil)) // as [tunnel.end] does before the app hears of it
 	closed := make(chan error, 1)
 	go func() {

@@ -11,32 +11,42 @@ const idleBuffer = 1 << 10
 // start copies both ways in goroutines of its own, the first of what the client says being ahead, and returns. When both sides are done,
 // or one has failed, both connections are closed and over is called.
 func (t *tunnel) start(ahead []byte, large *buffers, over func()) {
-	go t.copyDown(large, over)
-	go t.copyUp(ahead, large, over)
+	go t.run(over, func() error { return t.copyDown(large) })
+	go t.run(over, func() error { return t.copyUp(ahead, large) })
+}
+
+// errBroken is how a direction ends that does not come to its end.
+var errBroken = errors.New("panic")
+
+func (t *tunnel) run(over func(), copyOn func() error) {
+	err := errBroken
+	defer func() { t.done(err, over) }()
+	defer t.guard()
+	err = copyOn()
 }
 
 // copyDown takes the app's words to the client.
-func (t *tunnel) copyDown(large *buffers, over func()) {
+func (t *tunnel) copyDown(large *buffers) error {
 	err := copyAll(t.app, large, func(p []byte) error {
 		_, err := t.down.Write(p)
 		return err
 	})
-	if err == nil {
-		err = t.closeDown()
+	if err != nil {
+		return err
 	}
-	t.done(err, over)
+	return t.closeDown()
 }
 
 // copyUp takes the client's words to the app.
-func (t *tunnel) copyUp(ahead []byte, large *buffers, over func()) {
+func (t *tunnel) copyUp(ahead []byte, large *buffers) error {
 	err := t.say(ahead)
 	if err == nil {
 		err = copyAll(t.client, large, t.say)
 	}
 	if err == nil || t.ended.Load() { // the app is still to be heard out
-		err = closeWrite(t.app)
+		return closeWrite(t.app)
 	}
-	t.done(err, over)
+	return err
 }
 
 // done closes both sides after the second direction, or after one that could not end in order.

@@ -50,7 +50,8 @@ func (x *exchange) switchProtocols(res *http.Response) error {
 	if err != nil {
 		return err
 	}
-	t, s := newTunnel(client, app), x.open(false)
+	s := x.open(false)
+	t := newTunnel(client, app, s.broke)
 	res.Header, res.Body = header, http.NoBody // nobody closes the connection but the tunnel
 	if err := errors.Join(res.Write(buffered), buffered.Flush()); err != nil {
 		t.cut()
