@@ -24,21 +24,7 @@ func runInside(t *testing.T, p program, content map[string][]byte, arch string) 
 			}
 		}
 	}
-	for name, data := range content {
-		target := filepath.Join(dir, name)
-		if strings.HasSuffix(name, "/") {
-			if err := os.MkdirAll(target, 0o755); err != nil {
-				t.Fatal(err)
-			}
-			continue
-		}
-		if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(target, data, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
+	writeAll(t, content, dir)
 	cmd := exec.CommandContext(t.Context(), "/"+p.Binary(), "version")
 	cmd.Dir, cmd.Env = "/", []string{"PATH=/usr/bin"}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: dir}
@@ -56,5 +42,27 @@ func runInside(t *testing.T, p program, content map[string][]byte, arch string) 
 	}
 	if got := out.String(); !strings.HasPrefix(got, p.Name+" v1.2.3-test.1 commit ") {
 		t.Errorf("%s version says %q", p.Name, got)
+	}
+}
+
+// writeAll writes what a layer holds. No other test forks meanwhile: the child would hold the program open for writing, and nobody could run it (ETXTBSY).
+func writeAll(t *testing.T, content map[string][]byte, dir string) {
+	t.Helper()
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	for name, data := range content {
+		target := filepath.Join(dir, name)
+		if strings.HasSuffix(name, "/") {
+			if err := os.MkdirAll(target, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(target, data, 0o755); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -64,7 +64,7 @@ func newDesk(ctx context.Context, c *cluster.Cluster, k *kubelet.Kubelet) (d *de
 	}
 	// A workstation has sudo; whoever works at this one may do everything anyway.
 	if err := errors.Join(os.Mkdir(d.path("home"), 0o700), os.Mkdir(d.path("bin"), 0o755), // #nosec G301 -- programs
-		os.WriteFile(d.path("bin/sudo"), []byte("#!/bin/sh\nexec \"$@\"\n"), 0o755)); err != nil { // #nosec G306 -- a program
+		writeProgram(d.path("bin/sudo"), []byte("#!/bin/sh\nexec \"$@\"\n"))); err != nil {
 		return d, err
 	}
 	d.Workstation, err = k.Workstation(kubelet.WorkstationOptions{

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"postern/cmd/postern-injector/e2e/cluster"
@@ -85,9 +86,16 @@ func (d *desk) hasInjector(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(d.path("bin/postern-injector"), program, 0o755); err != nil { // #nosec G306 -- a program
+	if err := writeProgram(d.path("bin/postern-injector"), program); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// writeProgram lets nobody fork meanwhile: the child would hold the file open for writing, and nobody could run it (ETXTBSY).
+func writeProgram(path string, program []byte) error {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	return os.WriteFile(path, program, 0o755) // #nosec G306 -- a program
 }
 
 func chartIsReady(t *testing.T, c *cluster.Cluster) bool {
