@@ -75,10 +75,13 @@ func (a *acceptance) verify(ctx context.Context, jwt compactJWT, now func() time
 	if tokenID == "" && a.Name == EntraID {
 		tokenID, _ = jwt.claims.text("uti")
 	}
-	identity := &Identity{caller: caller, claims: jwt.payload, issuer: issuer, tokenID: tokenID, expiry: time.Unix(expiry, 0)}
-	return &verified{
-		identity: identity, from: a, key: key, announced: announced.Issuer, until: expiry + bearerLeeway, weight: weightOf(jwt),
-	}, nil
+	a.shared.share(&caller)
+	kept := &verifiedBearer{
+		verified{from: a, key: key, announced: announced.Issuer, until: expiry + bearerLeeway, weight: weightOf(jwt)},
+		Identity{caller: caller, claims: jwt.payload, issuer: issuer, tokenID: tokenID, expiry: time.Unix(expiry, 0)},
+	}
+	kept.identity = &kept.bearer
+	return &kept.verified, nil
 }
 
 // signerOf returns the key that has signed the token.

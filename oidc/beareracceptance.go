@@ -15,6 +15,7 @@ type acceptance struct {
 	Acceptance
 	readNames *nameSet // claims of this provider that are read beyond decidedNames
 	counts    tokenCounts
+	shared    sharedTexts
 }
 
 // newAcceptances returns all problems at once.

@@ -27,6 +27,13 @@ type verified struct {
 	used      atomic.Int64             // when the cache heard last of it, in [usedEvery] since 1970
 }
 
+// verifiedBearer is what is kept of a bearer token, in one piece of memory: each part is wanted with the other.
+type verifiedBearer struct {
+	verified
+
+	bearer Identity
+}
+
 // stillGood says whether what was verified once still holds: the token lives, and the key that signed it is one of the provider's (a
 // withdrawn one takes its tokens with it at once, GO-2025-3376). An error is trouble with the keys: they are too old to say so (S-34).
 func (e *verified) stillGood(now time.Time) (bool, error) {
