@@ -71,7 +71,7 @@ func serve(ctx context.Context, p program) int {
 
 // running is the sidecar's open listeners.
 type running struct {
-	servers  []*http.Server
+	servers  []serving
 	draining []drained // those whose requests are finished before the end
 	failed   chan error
 	wait     sync.WaitGroup
@@ -110,13 +110,26 @@ type streaming interface {
 	Drain(ctx context.Context)
 }
 
-func (r *running) start(server *http.Server, l net.Listener) {
-	r.servers = append(r.servers, server)
-	r.wait.Go(func() {
-		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			r.failed <- fmt.Errorf("serve on %s: %w", l.Addr(), err)
-		}
-	})
+// serving is a server and the listener that is its own.
+type serving struct {
+	*http.Server
+
+	listener net.Listener
+}
+
+func (r *running) add(server *http.Server, l net.Listener) {
+	r.servers = append(r.servers, serving{server, l})
+}
+
+// serve begins when every listener is open: whoever hears from the probes that the sidecar is ready must find all of its doors.
+func (r *running) serve() {
+	for _, server := range r.servers {
+		r.wait.Go(func() {
+			if err := server.Serve(server.listener); !errors.Is(err, http.ErrServerClosed) {
+				r.failed <- fmt.Errorf("serve on %s: %w", server.listener.Addr(), err)
+			}
+		})
+	}
 }
 
 // run opens the listeners, serves until ctx ends or a listener fails, and drains.
@@ -130,6 +143,7 @@ func (s *sidecar) run(ctx context.Context) error {
 	if err := s.open(ctx, r); err != nil {
 		return errors.Join(err, r.close())
 	}
+	r.serve()
 	s.background(work, func(do func()) {
 		background.Go(func() {
 			defer r.crashed(s.log)
@@ -233,7 +247,7 @@ func (s *sidecar) open(ctx context.Context, r *running) error {
 			streams, _ := side.handler.(streaming)
 			r.draining = append(r.draining, drained{server, streams})
 		}
-		r.start(server, l)
+		r.add(server, l)
 	}
 	if s.front == nil {
 		return nil
@@ -245,7 +259,7 @@ func (s *sidecar) open(ctx context.Context, r *running) error {
 	public := streamServer(cfg.Server.Limits, s.leaving(s.front), s.log)
 	public.BaseContext = r.base
 	r.draining = append(r.draining, drained{public, s.front})
-	r.start(public, l)
+	r.add(public, l)
 	return nil
 }
 
@@ -254,6 +268,7 @@ func (r *running) close() error {
 	var errs []error
 	for _, server := range r.servers {
 		errs = append(errs, server.Close())
+		_ = server.listener.Close() // one that nobody has served is not known to its server
 	}
 	r.wait.Wait()
 	return errors.Join(errs...)
