@@ -285,20 +285,7 @@ func TestS44UpgradedConnectionOutlivesItsRequest(t *testing.T) {
 		close(handled)
 	}))
 	t.Cleanup(server.Close)
-	cfg, err := websocket.NewConfig("ws://app.localhost/ws/12345678901?secret", "http://app.localhost")
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg.Header.Set("Cookie", d.cookie)
-	cfg.Header.Set("Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
-	conn, err := net.Dial("tcp", server.Listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	ws, err := websocket.NewClient(cfg, conn)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ws := dialWebSocket(t, server, "/ws/12345678901?secret", d.cookie)
 	<-handled
 	if _, err := io.WriteString(ws, "hei"); err != nil {
 		t.Fatal(err)
@@ -330,6 +317,26 @@ func TestS44UpgradedConnectionOutlivesItsRequest(t *testing.T) {
 	if strings.Contains(line, "secret") {
 		t.Error(line)
 	}
+}
+
+// dialWebSocket opens one as the person of a cookie, in a trace that the tests know.
+func dialWebSocket(t *testing.T, server *httptest.Server, target, cookie string) *websocket.Conn {
+	t.Helper()
+	cfg, err := websocket.NewConfig("ws://app.localhost"+target, "http://app.localhost")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Header.Set("Cookie", cookie)
+	cfg.Header.Set("Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+	conn, err := net.Dial("tcp", server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ws, err := websocket.NewClient(cfg, conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ws
 }
 
 // lines is a writer of a log.

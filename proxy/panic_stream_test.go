@@ -51,19 +51,7 @@ func TestPanicInAnUpgradedConnectionIsNoted(t *testing.T) {
 	server.Listener = trapped{server.Listener, &set}
 	server.Start()
 	t.Cleanup(server.Close)
-	cfg, err := websocket.NewConfig("ws://app.localhost/ws", "http://app.localhost")
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg.Header.Set("Cookie", d.cookie)
-	conn, err := net.Dial("tcp", server.Listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	ws, err := websocket.NewClient(cfg, conn)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ws := dialWebSocket(t, server, "/ws", d.cookie)
 	set.Store(true)
 	if _, err := io.WriteString(ws, "hush"); err != nil {
 		t.Fatal(err)
