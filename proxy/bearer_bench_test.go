@@ -88,6 +88,9 @@ func BenchmarkBearerDecision(b *testing.B) {
 	r := benchRequest("")
 	r.Header["Authorization"] = []string{"Bearer " + token}
 	v := &visit{}
+	v.waits.Context = b.Context()
+	v.ctx.Begin(&v.waits, h.ids, r.Header)
+	h.tracer.Begin(&v.scope, &v.ctx, r.Header, false, "")
 	b.ReportAllocs()
 	for b.Loop() {
 		path, err := policy.Read(forward.RawPath(r))
