@@ -31,13 +31,13 @@ const (
 //
 // Claims are read per provider and no other (S-19): a claim that one provider vouches for means nothing from another.
 type Identity struct {
+	memo    atomic.Value
 	caller  Caller
 	claims  string // JSON of the token that names the caller, as verified
 	granted string // JSON of the access token's claims that count, or empty (S-18)
 	issuer  string // "iss" of a bearer token; empty for a session
 	tokenID string // "jti" or "uti" of a bearer token; empty for a session
 	expiry  time.Time
-	memo    atomic.Value
 }
 
 // Caller is what decisions are made on. Callers of this method must not change it.

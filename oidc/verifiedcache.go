@@ -14,20 +14,22 @@ import (
 
 const defaultVerifiedCache = 32 << 20
 
-// verified is what was found out about one token, and what it depends on.
+// verified is what was found out about one token, and what it depends on. What each request reads comes last, beside the [Identity].
 type verified struct {
-	identity  *Identity
-	answer    []byte // of an introspection, instead of the identity
-	from      *acceptance
 	key       *verificationKey // that signed it
 	announced string           // issuer of the metadata
-	until     int64            // seconds since 1970: the end of the token, with leeway
+	answer    []byte           // of an introspection, instead of the identity
 	weight    uint32
-	seen      atomic.Pointer[snapshot] // keys and metadata in which key and issuer were found last
-	used      atomic.Int64             // when the cache heard last of it, in [usedEvery] since 1970
+
+	until    int64 // seconds since 1970: the end of the token, with leeway
+	from     *acceptance
+	identity *Identity
+	seen     atomic.Pointer[snapshot] // keys and metadata in which key and issuer were found last
+	used     atomic.Int64             // when the cache heard last of it, in [usedEvery] since 1970
 }
 
-// verifiedBearer is what is kept of a bearer token, in one piece of memory: each part is wanted with the other.
+// verifiedBearer is what is kept of a bearer token, in one piece of memory: each part is wanted with the other, and thousands are kept, of whom
+// each is in no processor's cache when it comes again.
 type verifiedBearer struct {
 	verified
 
@@ -57,6 +59,7 @@ func (e *verified) stillGood(now time.Time) (bool, error) {
 // verifiedCache remembers good tokens, never bad ones, up to a weight in bytes. Nothing in it is believed without [verified.stillGood].
 type verifiedCache struct {
 	entries  *otter.Cache[verifiedKey, *verified]
+	clock    *cacheClock
 	hash     *verifiedHash
 	settings [sha256.Size]byte
 }
@@ -65,14 +68,15 @@ func newVerifiedCache(settings [sha256.Size]byte, maxBytes int64, now func() tim
 	if maxBytes <= 0 {
 		maxBytes = defaultVerifiedCache
 	}
-	return &verifiedCache{hash: newVerifiedHash(), settings: settings, entries: otter.Must(&otter.Options[verifiedKey, *verified]{
+	clock := &cacheClock{start: now()}
+	return &verifiedCache{clock: clock, hash: newVerifiedHash(), settings: settings, entries: otter.Must(&otter.Options[verifiedKey, *verified]{
 		MaximumWeight: uint64(maxBytes),
 		Weigher:       func(_ verifiedKey, e *verified) uint32 { return e.weight },
 		ExpiryCalculator: otter.ExpiryWritingFunc(func(entry otter.Entry[verifiedKey, *verified]) time.Duration {
 			left := min(entry.Value.until-now().Unix()+1, int64(math.MaxInt64/time.Second)/2)
 			return time.Duration(max(left, 1)) * time.Second
 		}),
-		Clock:    cacheClock(now),
+		Clock:    clock,
 		Executor: func(task func()) { task() }, // they are short: a goroutine for each would cost more than they do
 	})}
 }
@@ -91,6 +95,7 @@ const usedEvery = 16 * time.Second
 
 // get is nil unless that very token is there.
 func (c *verifiedCache) get(key verifiedKey, now time.Time) *verified {
+	c.clock.moveOn(now)
 	e, there := c.entries.GetEntryQuietly(key)
 	if !there {
 		return nil
@@ -118,11 +123,21 @@ func (c *verifiedCache) metrics(to prometheus.Registerer, name string) *meter.Ca
 // that are made of both (see [Identity.Memo]), and what the cache needs for an entry.
 func weightOf(jwt compactJWT) uint32 { return uint32(2<<10 + 3*len(jwt.payload)) }
 
-// cacheClock makes the cache tell the time by ours, and forgo a goroutine of its own: what has ended is cleared away when something is kept.
-type cacheClock func() time.Time
+// cacheClock makes the cache tell the time by that of requests, in seconds, and forgo a goroutine of its own: to look at the clock would be a good
+// part of finding an entry. What has ended is cleared away when something is kept.
+type cacheClock struct {
+	start  time.Time
+	passed atomic.Int64 // seconds since then
+}
+
+func (c *cacheClock) moveOn(now time.Time) {
+	if passed := int64(now.Sub(c.start) / time.Second); passed > c.passed.Load() {
+		c.passed.Store(passed)
+	}
+}
 
 // NowNano implements [otter.Clock].
-func (c cacheClock) NowNano() int64 { return c().UnixNano() }
+func (c *cacheClock) NowNano() int64 { return c.passed.Load() * int64(time.Second) }
 
 // Tick implements [otter.Clock]; nil means that there are no ticks.
-func (cacheClock) Tick(time.Duration) <-chan time.Time { return nil }
+func (*cacheClock) Tick(time.Duration) <-chan time.Time { return nil }
