@@ -8,6 +8,7 @@ import (
 // headerList are the headers of one identity while they are made.
 type headerList struct {
 	names, texts []string
+	common       int  // the first so many are the same for many callers
 	user         bool // it is a person's
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"unique"
 
 	"postern/config"
 	"postern/oidc"
@@ -22,20 +23,25 @@ type identityHeaders struct {
 	derive         func(*oidc.Identity) any // made once: a method value would be an allocation per request
 	auth           map[string][]string      // "session" and "bearer", as header values
 	accessTokensOf [2]string                // headers that carry the access token of a user; "" where the set is off
-	lastNames      atomic.Pointer[[]string] // of the headers that were made last
 }
 
 // claimHeader is one entry of "identity.claims".
 type claimHeader struct{ header, claim string }
 
-// headerValues are the headers of one identity as they are kept: names, canonical, which callers with the same headers share, and the text of each.
+// headerValues are the headers of one identity as they are kept.
 type headerValues struct {
-	names     []string
-	texts     packedTexts
-	user      bool
+	common    unique.Handle[commonHeaders]
+	own       packedTexts // those of the last names
 	truncated bool
 	told      atomic.Bool
 	bearer    atomic.Pointer[bearerValue]
+}
+
+// commonHeaders are what identities have in common, kept once for all of them.
+type commonHeaders struct {
+	names packedTexts // of all their headers, canonical
+	texts packedTexts // those of the first names
+	user  bool
 }
 
 // headerTexts is memory for the headers of one request: as many as most callers have.
@@ -76,19 +82,16 @@ func newIdentityHeaders(cfg config.Identity) *identityHeaders {
 // result is true once in the life of an identity whose headers were too many (identity.max-bytes), for a warning.
 func (w *identityHeaders) write(h http.Header, room *headerTexts, id *oidc.Identity, auth, accessToken string) (truncated bool) {
 	values := id.Memo(w.derive).(*headerValues)
-	texts := room[:]
-	if len(values.names) > len(texts) {
-		texts = make([]string, len(values.names))
-	}
-	texts = texts[:len(values.names)]
-	values.texts.unpack(texts)
-	for i, name := range values.names {
+	common := values.common.Value()
+	texts := values.own.unpack(common.texts.unpack(room[:0]))
+	var names [2 * len(headerTexts{})]string
+	for i, name := range common.names.unpack(names[:0]) {
 		h[name] = texts[i : i+1 : i+1]
 	}
 	if w.postern {
 		h["X-Postern-Auth"] = w.auth[auth]
 	}
-	if (w.oauth2Proxy || w.easyAuth) && values.user && carriable(accessToken) {
+	if (w.oauth2Proxy || w.easyAuth) && common.user && carriable(accessToken) {
 		token := []string{accessToken}
 		for _, name := range w.accessTokensOf {
 			if name != "" {
@@ -129,17 +132,9 @@ func (w *identityHeaders) valuesOf(id *oidc.Identity) *headerValues {
 		l.add(headerClaims, base64.RawURLEncoding.EncodeToString([]byte(id.ClaimsJSON())))
 	}
 	truncated := w.maxBytes > 0 && l.size() > w.maxBytes && l.truncate()
-	return &headerValues{names: w.shared(l.names), texts: packTexts(l.texts), user: l.user, truncated: truncated}
-}
-
-// shared are these names as others have them too.
-func (w *identityHeaders) shared(names []string) []string {
-	if last := w.lastNames.Load(); last != nil && slices.Equal(*last, names) {
-		return *last
+	return &headerValues{
+		common: unique.Make(commonHeaders{packTexts(l.names), packTexts(l.texts[:l.common]), l.user}), own: packTexts(l.texts[l.common:]), truncated: truncated,
 	}
-	names = slices.Clip(names)
-	w.lastNames.Store(&names)
-	return names
 }
 
 const (
@@ -147,9 +142,17 @@ const (
 	headerClaims = "X-Postern-Claims"
 )
 
+// addPostern is called before the others: its first headers are those that many callers have in common.
 func (w *identityHeaders) addPostern(l *headerList, id *oidc.Identity) {
 	l.add("X-Postern-Provider", percentEncode(id.Provider()))
 	l.add("X-Postern-Kind", string(id.Kind()))
+	l.add("X-Postern-Tenant", percentEncode(id.Tenant()))
+	l.add("X-Postern-Client", percentEncode(id.Client()))
+	l.add("X-Postern-Organization", percentEncode(id.Organization()))
+	l.add("X-Postern-Roles", percentEncodeList(id.Roles()))
+	l.add("X-Postern-Scopes", percentEncodeList(id.Scopes()))
+	l.add("X-Postern-Acr", percentEncode(id.ACR()))
+	l.common = len(l.names)
 	if id.Provider() != oidc.Maskinporten {
 		l.add("X-Postern-Subject", percentEncode(id.Subject()))
 	}
@@ -159,14 +162,8 @@ func (w *identityHeaders) addPostern(l *headerList, id *oidc.Identity) {
 		l.add("X-Postern-Name", percentEncode(id.Name()))
 		l.add("X-Postern-Email", percentEncode(id.Email()))
 	}
-	l.add("X-Postern-Tenant", percentEncode(id.Tenant()))
 	l.add("X-Postern-Object", percentEncode(id.Object()))
-	l.add("X-Postern-Client", percentEncode(id.Client()))
-	l.add("X-Postern-Organization", percentEncode(id.Organization()))
 	l.add(headerGroups, percentEncodeList(id.Groups()))
-	l.add("X-Postern-Roles", percentEncodeList(id.Roles()))
-	l.add("X-Postern-Scopes", percentEncodeList(id.Scopes()))
-	l.add("X-Postern-Acr", percentEncode(id.ACR()))
 }
 
 // addOAuth2Proxy writes what oauth2-proxy would, raw.

@@ -2,22 +2,23 @@ package proxy
 
 import "strings"
 
-// packedTexts are some texts as one: the length of each, in lengthSize bytes, and then all of them. To the garbage collector they are one thing that leads
-// nowhere, and to the processor they lie together: thousands are kept, of whom each is in no cache when it is wanted again.
+// packedTexts are some texts as one: how many there are and the length of each, in numberSize bytes, and then all of them. To the garbage collector they
+// are one thing that leads nowhere, and to the processor they lie together: thousands are kept, of whom each is in no cache when it is wanted again.
 type packedTexts string
 
-const lengthSize = 4
+const numberSize = 4
 
 func packTexts(texts []string) packedTexts {
-	size := 0
+	size := numberSize
 	for _, text := range texts {
-		size += lengthSize + len(text)
+		size += numberSize + len(text)
 	}
 	var b strings.Builder
 	b.Grow(size)
+	write := func(n int) { b.Write([]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}) } // #nosec G115 -- of headers
+	write(len(texts))
 	for _, text := range texts {
-		n := uint32(len(text)) // #nosec G115 -- of headers
-		b.Write([]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)})
+		write(len(text))
 	}
 	for _, text := range texts {
 		b.WriteString(text)
@@ -25,12 +26,18 @@ func packTexts(texts []string) packedTexts {
 	return packedTexts(b.String())
 }
 
-// unpack fills texts, which must have as many as were packed. It copies no text.
-func (p packedTexts) unpack(texts []string) {
-	lengths, rest := p[:lengthSize*len(texts)], string(p[lengthSize*len(texts):])
-	for i := range texts {
-		l := lengths[lengthSize*i : lengthSize*(i+1)]
-		n := int(l[0])<<24 | int(l[1])<<16 | int(l[2])<<8 | int(l[3])
-		texts[i], rest = rest[:n], rest[n:]
+// unpack appends the texts. It copies none of them.
+func (p packedTexts) unpack(to []string) []string {
+	count := p.number(0)
+	lengths, rest := p[numberSize:numberSize*(1+count)], string(p[numberSize*(1+count):])
+	for i := range count {
+		n := lengths.number(i)
+		to, rest = append(to, rest[:n]), rest[n:]
 	}
+	return to
+}
+
+func (p packedTexts) number(i int) int {
+	n := p[numberSize*i : numberSize*(i+1)]
+	return int(n[0])<<24 | int(n[1])<<16 | int(n[2])<<8 | int(n[3])
 }
