@@ -8,12 +8,13 @@ import (
 )
 
 // defaultHeapRoom is how much garbage is worth a collection. A sidecar keeps a few megabytes alive, and Go would collect it every few dozen
-// requests: that is a quarter to a third of all the CPU that such a process uses. With thousands of tokens remembered each collection
-// costs more, and must not come sooner for it. Garbage that is never made takes no memory, so an idle sidecar stays small.
+// requests: that is a quarter to a third of all the CPU that such a process uses. Garbage that is never made takes no memory, so an idle
+// sidecar stays small.
 const defaultHeapRoom = 32 << 20
 
-// keepHeapRoom lets the heap grow by so much over what is alive before the next collection, and further where Go would. The room gives way
-// to a memory limit (GOMEMLIMIT, or that of the control group), of which it takes a quarter at most; a GOGC that the operator set is left alone by not calling this.
+// keepHeapRoom lets the heap grow by so much more than Go itself would before the next collection. Go lets it grow by what is alive, since that
+// is what a collection costs: with thousands of tokens remembered, each costs more and comes less often. The room gives way to a memory limit
+// (GOMEMLIMIT, or that of the control group), of which it takes a quarter at most; a GOGC that the operator set is left alone by not calling this.
 func keepHeapRoom(room uint64) {
 	current := 0
 	tune := func() {
@@ -36,15 +37,12 @@ type heap struct {
 	roots uint64 // stacks and globals: GOGC counts them too, and a small process has as much of them as of the heap
 }
 
-// gcPercent is the GOGC at which the heap may grow by room, and no further while that is enough; never less than Go's own 100. Go lets
-// it grow to live + (live+roots)*GOGC/100, and in any case to goMinimum*GOGC/100 (go.dev/doc/gc-guide).
+// gcPercent is the GOGC at which the heap may grow by room more than by Go's own, 100. Go lets it grow to live + (live+roots)*GOGC/100, and in
+// any case to goMinimum*GOGC/100 (go.dev/doc/gc-guide).
 func gcPercent(room uint64, h heap) int {
-	const lowest, goMinimum, step = 100, 4 << 20, 25 // in steps, so that it is set rarely
-	percent := room * 100 / goMinimum
-	if used := h.live + h.roots; used > 0 {
-		percent = min(percent, room*100/used)
-	}
-	return max(lowest, int(percent/step*step))
+	const own, goMinimum, step = 100, 4 << 20, 25 // in steps, so that it is set rarely
+	used := max(goMinimum, h.live+h.roots)
+	return own + int(room*100/used/step*step)
 }
 
 func readHeap() heap {

@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// bareGC is the GOGC of the bare proxy: Go collects at 4 MiB times GOGC/100 at the earliest, so this is the room of 32 MiB for garbage that
-// Postern gives itself.
-const bareGC = "GOGC=800"
+// bareGC is the GOGC of the bare proxy: Go collects at 4 MiB times GOGC/100 at the earliest, so this is Go's own and the room of 32 MiB for
+// garbage that Postern gives itself.
+const bareGC = "GOGC=900"
 
 // bareConfig makes a bare proxy send what Postern sends.
 type bareConfig struct {
