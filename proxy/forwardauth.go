@@ -96,6 +96,7 @@ func (h *Handler) answerIngress(v *visit, r *http.Request) error {
 		return understood(classify(err))
 	}
 	out := &http.Request{Header: q.asked.Header.Clone()}
+	h.forwarding.withheld.Strip(out.Header)
 	p.Prepare(out, q.asked)
 	for _, name := range h.ingressAuth.names {
 		values := out.Header[name]

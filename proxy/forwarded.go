@@ -14,34 +14,33 @@ import (
 type forwarding struct {
 	transparent bool // with neither policy, require-auth nor trusted-proxies: as wonderwall
 	trusted     []netip.Prefix
-	family      *forward.Names // Forwarded and everything that begins with X-Forwarded-
-	removed     *forward.Names // what no request keeps as it came: the family, unless transparent, and what others do not want
+	withheld    *forward.Names // what the app never gets as it came: the family, unless transparent, and what others do not want
 	pass        []string       // canonical names that a trusted peer may set; if transparent, everybody
 }
 
 // newForwarding reads "trusted-proxies" and, for exceptions within X-Forwarded-*, "forward-headers". What is in one of the other sets is
-// removed too, so that it takes one walk through the headers; no peer may set it.
+// withheld too; no peer may set it.
 func newForwarding(cfg config.Front, protected bool, others ...*forward.Names) *forwarding {
 	f := &forwarding{
 		transparent: !protected && !cfg.TrustedProxiesSet,
-		family:      forward.NewForwarded(),
-		removed:     forward.Union(others...),
+		withheld:    forward.Union(others...),
 		pass:        slices.Clone(forward.AboutHops[:]),
 	}
 	for _, prefix := range cfg.TrustedProxies {
 		f.trusted = append(f.trusted, unmapPrefix(prefix))
 	}
 	if f.transparent { // the rest of the family is never taken away
-		f.pass = slices.DeleteFunc(f.pass, f.removed.Has)
+		f.pass = slices.DeleteFunc(f.pass, f.withheld.Has)
 		return f
 	}
+	family := forward.NewForwarded()
 	for _, name := range cfg.ForwardHeaders {
-		if name = http.CanonicalHeaderKey(name); f.family.Has(name) && forward.NewRouting(nil).Has(name) {
+		if name = http.CanonicalHeaderKey(name); family.Has(name) && forward.NewRouting(nil).Has(name) {
 			f.pass = append(f.pass, name)
 		}
 	}
-	f.pass = slices.DeleteFunc(append(f.pass, "X-Forwarded-Port", "X-Forwarded-Prefix"), f.removed.Has)
-	f.removed = forward.Union(f.removed, f.family)
+	f.pass = slices.DeleteFunc(append(f.pass, "X-Forwarded-Port", "X-Forwarded-Prefix"), f.withheld.Has)
+	f.withheld = forward.Union(f.withheld, family)
 	return f
 }
 
@@ -80,10 +79,9 @@ func peerAddr(remoteAddr string) netip.Addr {
 	return peer.Addr().WithZone("").Unmap()
 }
 
-// apply removes what the outgoing request must not keep, and writes its forwarding headers. It runs before anything that sets identity headers,
-// some of which are named X-Forwarded-*.
+// apply writes the forwarding headers of an outgoing request, of which what is withheld is gone. It runs before anything that sets identity
+// headers, some of which are named X-Forwarded-*.
 func (f *forwarding) apply(out, in *http.Request) {
-	f.removed.Strip(out.Header)
 	if f.transparent {
 		copyHeaders(out.Header, in.Header, f.pass)
 		return

@@ -39,7 +39,7 @@ func forwardedBy(t testing.TB, f *forwarding, peer, host, block string) (in *htt
 	}
 	in.RemoteAddr = peer
 	app := new(recorder)
-	u := forward.New(forward.Server{Scheme: "http", Host: "app", Transport: app}, func(http.Header) {},
+	u := forward.New(forward.Server{Scheme: "http", Host: "app", Transport: app, Withheld: f.withheld}, func(http.Header) {},
 		func(_ http.ResponseWriter, _ *http.Request, err forward.Error) { t.Error(err) })
 	u.Serve(httptest.NewRecorder(), in, forward.Outgoing{Errand: preparing(f.apply)})
 	return in, app.header

@@ -92,7 +92,9 @@ func TestS13ForwardedHeaders(t *testing.T) {
 			in.RemoteAddr, in.Header = test.peer, sent.Clone()
 			out := in.Clone(t.Context())
 			out.Header = withoutHops(sent)
-			newForwarding(test.front, test.protected).apply(out, in)
+			f := newForwarding(test.front, test.protected)
+			f.withheld.Strip(out.Header)
+			f.apply(out, in)
 			if diff := cmp.Diff(test.want, out.Header); diff != "" {
 				t.Error(diff)
 			}
@@ -119,7 +121,7 @@ func TestS13OverTheWire(t *testing.T) {
 	t.Parallel()
 	app := new(recorder)
 	f := newForwarding(config.Front{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}, true)
-	u := forward.New(forward.Server{Scheme: "http", Host: "app", Transport: app}, func(http.Header) {},
+	u := forward.New(forward.Server{Scheme: "http", Host: "app", Transport: app, Withheld: f.withheld}, func(http.Header) {},
 		func(_ http.ResponseWriter, _ *http.Request, err forward.Error) { t.Error(err) })
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		u.Serve(w, r, forward.Outgoing{Errand: preparing(f.apply)})

@@ -184,7 +184,7 @@ func New(cfg Config, d Deps) (*Handler, error) {
 	}
 	h.forwarding = newForwarding(cfg.Front, h.protected, notSaid...)
 	h.crossSite = newCrossSite(cfg.Front.CSRF, h.ingresses.origins(), cfg.Front.CSRFTrustedOrigins)
-	h.upstream = newUpstream(cfg.Upstream, cfg.Limits.StallTime, h.ownCookie, h.appFailed)
+	h.upstream = newUpstream(cfg.Upstream, h.forwarding.withheld, cfg.Limits.StallTime, h.ownCookie, h.appFailed)
 	if err := h.joinDomain(); err != nil {
 		return nil, err
 	}

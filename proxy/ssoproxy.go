@@ -62,7 +62,7 @@ func newSSOServer(cfg config.SSO, out config.Outbound, stall time.Duration, onEr
 		way.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
 	server := forward.Server{
-		Scheme: u.Scheme, Host: u.Host, Transport: forward.NewTransport(way), Stall: stall,
+		Scheme: u.Scheme, Host: u.Host, Transport: forward.NewTransport(way), Withheld: forward.NewForwarded(), Stall: stall,
 		Absolute: by != nil && u.Scheme == "http" && strings.HasPrefix(by.Scheme, "http"),
 	}
 	keep := func(http.Header) {} // the cookies that it sets are ours too
@@ -195,7 +195,6 @@ type errandToServer struct {
 // Prepare implements [forward.Errand]. The server learns the session cookie, and neither the app's cookies nor who else was on the way.
 func (e errandToServer) Prepare(out, in *http.Request) {
 	out.Host = e.h.server.host
-	e.h.forwarding.family.Strip(out.Header)
 	onlyOwnCookies(out.Header, e.h.ownCookie)
 	out.Header.Del("Authorization")
 	if e.v.route == "logout_local" { // it was judged here by what only this host's browser can say

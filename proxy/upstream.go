@@ -9,15 +9,16 @@ import (
 	"postern/proxy/forward"
 )
 
-// newUpstream is the way to the app. No web proxy is ever on it. own says which cookies the app may not set (S-23).
-func newUpstream(cfg config.Upstream, stall time.Duration, own func(name string) bool, onError func(http.ResponseWriter, *http.Request, forward.Error)) *forward.Forwarder {
+// newUpstream is the way to the app. No web proxy is ever on it. Of a client's headers it does not get those
+// that are withheld, and it may not set the cookies that are our own (S-23).
+func newUpstream(cfg config.Upstream, withheld *forward.Names, stall time.Duration, own func(name string) bool, onError func(http.ResponseWriter, *http.Request, forward.Error)) *forward.Forwarder {
 	way := forward.Way{H2C: cfg.H2C, Timeout: cfg.Timeout}
 	address := cfg.Host
 	if path, ok := strings.CutPrefix(cfg.Host, "unix:"); ok {
 		way.Socket, address = path, "app"
 	}
 	clean := func(header http.Header) { dropOwnSetCookies(header, own) }
-	return forward.New(forward.Server{Scheme: "http", Host: address, Transport: forward.NewTransport(way), Stall: stall}, clean, onError)
+	return forward.New(forward.Server{Scheme: "http", Host: address, Transport: forward.NewTransport(way), Withheld: withheld, Stall: stall}, clean, onError)
 }
 
 var private = []string{"private"} // shared by all responses that get it

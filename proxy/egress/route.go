@@ -67,7 +67,7 @@ func (h *Handler) newRoute(cfg config.EgressRoute, roots *x509.CertPool) (*route
 		way.TLS = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	}
 	server := forward.Server{
-		Scheme: u.Scheme, Host: u.Host, Transport: forward.NewTransport(way),
+		Scheme: u.Scheme, Host: u.Host, Transport: forward.NewTransport(way), Withheld: h.private,
 		Absolute: by != nil && u.Scheme == "http" && strings.HasPrefix(by.Scheme, "http"),
 	}
 	e.forwarder = forward.New(server, e.clean, h.targetFailed)

@@ -65,7 +65,7 @@ func (x *exchange) request(ctx context.Context) *http.Request {
 		out.Body = x.body
 	}
 	out.Trailer = nil // nothing of a request comes after its body: a trailer would be a header that was never stripped (S-24)
-	out.Header = requestHeader(x.in.Header, x.upgrade)
+	out.Header = requestHeader(x.in.Header, x.server.Withheld, x.upgrade)
 	out.URL = new(url.URL)
 	*out.URL = *x.in.URL
 	out.URL.Scheme, out.URL.Host = x.server.Scheme, x.server.Host

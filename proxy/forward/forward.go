@@ -11,6 +11,7 @@ type Server struct {
 	Scheme    string            // "http" or "https"
 	Host      string            // host:port; for a Unix socket it names the connection pool and nothing else
 	Transport http.RoundTripper // see [NewTransport]
+	Withheld  *Names            // headers of clients that it never gets; nil: none
 	Absolute  bool              // targets are sent in absolute form: a web proxy wants it of http (RFC 9112 §3.2.2)
 	Stall     time.Duration     // longest time for a client to send some of its body, or by HTTP/2 to take a part of its answer; 0: none. See [BoundWrites]
 }

@@ -34,10 +34,10 @@ func isAboutHops(name string) bool {
 const roomForMore = 16
 
 // requestHeader is what of a client's header is passed on. The values are those of the client's request.
-func requestHeader(in http.Header, upgrade bool) http.Header {
+func requestHeader(in http.Header, withheld *Names, upgrade bool) http.Header {
 	out := make(http.Header, len(in)+roomForMore)
 	for name, values := range in {
-		if !isHopByHop(name) && !isAboutHops(name) {
+		if !isHopByHop(name) && !isAboutHops(name) && !withheld.Has(name) {
 			out[name] = values
 		}
 	}

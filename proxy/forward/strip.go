@@ -23,7 +23,7 @@ var (
 )
 
 // Names is a set of header names to be removed in any spelling: "X-Postern-User", "x_postern_user" and "X.Postern~User" are one name to
-// some app (CGI and WSGI fold bytes, PHP too). It is made once and safe for concurrent use.
+// some app (CGI and WSGI fold bytes, PHP too). It is made once and safe for concurrent use; nil is the empty set.
 type Names struct {
 	families []string
 	names    map[string]struct{}
@@ -93,7 +93,7 @@ func (m *Names) add(folded string) {
 	m.initials[folded[0]] = true
 }
 
-// Strip removes every header of the set. It allocates nothing.
+// Strip removes every header of the set, where no [Server] withholds it. It allocates nothing.
 func (m *Names) Strip(h http.Header) {
 	for name := range h {
 		if m.Has(name) {
@@ -107,6 +107,9 @@ const foldBuffer = 96
 
 // Has says whether a name folds to one of the set.
 func (m *Names) Has(name string) bool {
+	if m == nil {
+		return false
+	}
 	start := 0
 	for start < len(name) && !isAlphanumeric(name[start]) {
 		start++

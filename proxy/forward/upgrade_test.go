@@ -141,14 +141,14 @@ func TestIsUpgrade(t *testing.T) {
 	if !IsUpgrade(r) {
 		t.Error("a handshake in other words is one, too")
 	}
-	if sent := requestHeader(r.Header, true); sent.Get("Upgrade") != "WebSocket" || sent.Get("Connection") != "Upgrade" {
+	if sent := requestHeader(r.Header, nil, true); sent.Get("Upgrade") != "WebSocket" || sent.Get("Connection") != "Upgrade" {
 		t.Errorf("of a handshake is passed on %v", sent)
 	}
 	r.ProtoMajor, r.ProtoMinor = 2, 0
 	if IsUpgrade(r) || !AsksForUpgrade(r) {
 		t.Error("HTTP/2 has no Upgrade")
 	}
-	if sent := requestHeader(r.Header, false); len(sent) != 0 || r.Header.Get("Upgrade") == "" {
+	if sent := requestHeader(r.Header, nil, false); len(sent) != 0 || r.Header.Get("Upgrade") == "" {
 		t.Errorf("of an offer that is ignored is passed on %v", sent)
 	}
 }
