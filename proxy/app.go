@@ -24,7 +24,6 @@ type passage struct {
 	policy    *policy.Policy
 	path      policy.Path
 	route     policy.Route
-	ignored   bool // auto-login leaves the path alone
 	preflight bool // it says nothing of who is calling (S-40)
 	keep      bool // Authorization goes on to the app although nobody was admitted by it
 	who       caller
@@ -58,10 +57,8 @@ func (h *Handler) serveApp(v *visit, r *http.Request) error {
 
 func (h *Handler) enter(v *visit, r *http.Request, d delivery) *passage {
 	p := &v.passage
-	*p = passage{
-		h: h, visit: v, request: r, delivery: d,
-		in: h.ingresses.match(r.Host, h.forwardedHost(r), forward.RawPath(r)), policy: h.policy(), keep: h.bearer == nil,
-	}
+	p.h, p.visit, p.request, p.delivery = h, v, r, d
+	p.in, p.policy, p.keep = h.ingresses.match(r.Host, h.forwardedHost(r), forward.RawPath(r)), h.policy(), h.bearer == nil
 	return p
 }
 
@@ -77,7 +74,7 @@ func (h *Handler) judge(v *visit, r *http.Request, p *passage) error {
 	if p.preflight = h.cfg.Front.AuthSkipPreflight && isPreflight(r); p.preflight {
 		return nil
 	}
-	p.path, p.ignored = path, h.ignored.MatchPath(path)
+	p.path = path
 	p.route = p.policy.Route(policy.Request{Path: path, Method: r.Method})
 	if err := h.establish(v, r, p); err != nil {
 		if f := classify(err); f.status != http.StatusServiceUnavailable || !h.open(p) {
@@ -88,9 +85,12 @@ func (h *Handler) judge(v *visit, r *http.Request, p *passage) error {
 	return h.decide(v, r, p)
 }
 
+// ignored says whether auto-login leaves the path alone.
+func (p *passage) ignored() bool { return p.h.ignored.MatchPath(p.path) }
+
 // open says whether nobody would be let through.
 func (h *Handler) open(p *passage) bool {
-	return p.delivery != ofNobody && (p.route.Public() || p.ignored && !h.protected)
+	return p.delivery != ofNobody && (p.route.Public() || !h.protected && p.ignored())
 }
 
 // establish finds out who is calling: the bearer of a token, else whoever the session cookie speaks for, else nobody (contract 4.1, step 3).
@@ -181,7 +181,7 @@ func (h *Handler) forward(v *visit, r *http.Request, p *passage) error {
 	if p.span = v.scope.Span().Child("app", trace.Client); p.span != nil {
 		defer v.endCall(p.span)
 	}
-	v.asked = h.now()
+	v.asked = max(1, h.since(v.started))
 	h.upstream.Serve(v, r, forward.Outgoing{Errand: p})
 	return nil
 }
@@ -216,7 +216,7 @@ func (p *passage) Prepare(out, in *http.Request) {
 // Answered implements [forward.Errand].
 func (p *passage) Answered(res *http.Response) {
 	p.visit.told = true
-	p.h.metrics.phases.Observe(meter.App, p.h.now().Sub(p.visit.asked))
+	p.h.metrics.phases.Observe(meter.App, p.h.since(p.visit.started)-p.visit.asked)
 	if p.who.session != nil {
 		keepPrivate(res.Header)
 		p.h.noteSentBack(p.request, p.in, res)

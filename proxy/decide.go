@@ -44,7 +44,7 @@ func (h *Handler) wantsSomebody(p *passage, known bool) bool {
 	switch {
 	case p.delivery == ofNobody: // that a path is public is no answer to whether somebody is signed in
 		return !known || p.visit.wouldRefuse == ""
-	case known || p.ignored || p.route.Public():
+	case known || p.ignored() || p.route.Public():
 		return false
 	}
 	return h.cfg.Front.AutoLogin || p.delivery == byIngress
@@ -130,7 +130,7 @@ func (h *Handler) unauthenticated(r *http.Request, p *passage) *failure {
 			f.primary = &pages.Link{Href: login}
 			return f
 		}
-		if h.cfg.Front.AutoLogin && !p.ignored {
+		if h.cfg.Front.AutoLogin && !p.ignored() {
 			f.status, f.redirect, f.header = http.StatusFound, login, nil
 			return f
 		}

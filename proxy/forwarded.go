@@ -1,9 +1,11 @@
 package proxy
 
 import (
+	"hash/maphash"
 	"net/http"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 
 	"postern/config"
 	"postern/proxy/forward"
@@ -16,6 +18,7 @@ type forwarding struct {
 	trusted     []netip.Prefix
 	withheld    *forward.Names // what the app never gets as it came: the family, unless transparent, and what others do not want
 	pass        []string       // canonical names that a trusted peer may set; if transparent, everybody
+	peers       peers
 }
 
 // newForwarding reads "trusted-proxies" and, for exceptions within X-Forwarded-*, "forward-headers". What is in one of the other sets is
@@ -55,7 +58,7 @@ func unmapPrefix(p netip.Prefix) netip.Prefix {
 // trusts says whether what the peer forwards is passed on. remoteAddr is as in [http.Request]; a peer without an address, such as one on
 // a Unix socket, is not trusted.
 func (f *forwarding) trusts(remoteAddr string) bool {
-	return len(f.trusted) > 0 && f.trustsPeer(peerAddr(remoteAddr))
+	return len(f.trusted) > 0 && f.trustsPeer(f.peers.of(remoteAddr).addr)
 }
 
 func (f *forwarding) trustsPeer(addr netip.Addr) bool {
@@ -68,6 +71,31 @@ func (f *forwarding) trustsPeer(addr netip.Addr) bool {
 		}
 	}
 	return false
+}
+
+// peers remember who is at the other end of some connections: that is the same for each of their requests.
+type peers [256]atomic.Pointer[peer]
+
+// peer is the other end of a connection.
+type peer struct {
+	remoteAddr string // as in [http.Request]
+	addr       netip.Addr
+	value      []string // addr as a header value; nil if there is none
+}
+
+var peerSeed = maphash.MakeSeed()
+
+func (p *peers) of(remoteAddr string) *peer {
+	place := &p[maphash.String(peerSeed, remoteAddr)%uint64(len(p))]
+	if known := place.Load(); known != nil && known.remoteAddr == remoteAddr {
+		return known
+	}
+	made := &peer{remoteAddr: remoteAddr, addr: peerAddr(remoteAddr)}
+	if made.addr.IsValid() {
+		made.value = []string{made.addr.String()}
+	}
+	place.Store(made)
+	return made
 }
 
 // peerAddr is the address of the peer without port, zone and IPv4-in-IPv6 mapping; invalid if there is none.
@@ -86,23 +114,22 @@ func (f *forwarding) apply(out, in *http.Request) {
 		copyHeaders(out.Header, in.Header, f.pass)
 		return
 	}
-	peer := peerAddr(in.RemoteAddr)
-	if f.trustsPeer(peer) {
+	peer := f.peers.of(in.RemoteAddr)
+	if f.trustsPeer(peer.addr) {
 		copyHeaders(out.Header, in.Header, f.pass)
 		return
 	}
-	proto := "http"
+	out.Header["X-Forwarded-Host"] = []string{in.Host}
+	out.Header["X-Forwarded-Proto"] = schemeHTTP
 	if in.TLS != nil {
-		proto = "https"
+		out.Header["X-Forwarded-Proto"] = schemeHTTPS
 	}
-	values := [3]string{in.Host, proto, ""}
-	out.Header["X-Forwarded-Host"] = values[0:1:1]
-	out.Header["X-Forwarded-Proto"] = values[1:2:2]
-	if peer.IsValid() {
-		values[2] = peer.String()
-		out.Header["X-Forwarded-For"] = values[2:3:3]
+	if peer.value != nil {
+		out.Header["X-Forwarded-For"] = peer.value
 	}
 }
+
+var schemeHTTP, schemeHTTPS = []string{"http"}, []string{"https"}
 
 // copyHeaders brings back headers line by line as they came.
 func copyHeaders(out, in http.Header, names []string) {

@@ -2,12 +2,14 @@ package proxy
 
 import (
 	"crypto/tls"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -148,4 +150,24 @@ func FuzzPeerAddr(f *testing.F) {
 			t.Fatalf("%q became %v", remote, addr)
 		}
 	})
+}
+
+func TestPeersAreKnownAgain(t *testing.T) {
+	t.Parallel()
+	var known peers
+	var wait sync.WaitGroup
+	for range 4 { // more connections than are remembered, at once
+		wait.Go(func() {
+			for n := range 4 * len(known) {
+				remote := fmt.Sprintf("10.0.%d.%d:%d", n/256, n%256, 1000+n)
+				if got := known.of(remote); got.remoteAddr != remote || got.addr != peerAddr(remote) || !slices.Equal(got.value, []string{got.addr.String()}) {
+					t.Errorf("%s is known as %v", remote, got)
+				}
+			}
+		})
+	}
+	wait.Wait()
+	if got := known.of("@"); got.addr.IsValid() || got.value != nil {
+		t.Errorf("a peer without an address is known as %v", got)
+	}
 }

@@ -73,6 +73,7 @@ type Handler struct {
 	log   *slog.Logger
 	audit *slog.Logger
 	now   func() time.Time
+	since func(time.Time) time.Duration
 
 	loginOn      bool
 	requiredACR  string     // level that every session must have; "" for none
@@ -126,8 +127,11 @@ const loginBurst = 4
 
 // New builds the front door. It does no I/O.
 func New(cfg Config, d Deps) (*Handler, error) {
+	since := time.Since // it takes half the time of a look at the clock
 	if d.Now == nil {
 		d.Now = time.Now
+	} else {
+		since = func(then time.Time) time.Duration { return d.Now().Sub(then) }
 	}
 	if d.Audit == nil {
 		d.Audit = d.Log
@@ -140,7 +144,7 @@ func New(cfg Config, d Deps) (*Handler, error) {
 		return nil, fmt.Errorf("auto-login-ignore-paths: %w", err)
 	}
 	h := &Handler{
-		cfg: cfg, log: d.Log, audit: d.Audit, now: d.Now,
+		cfg: cfg, log: d.Log, audit: d.Audit, now: d.Now, since: since,
 		loginOn:     d.Sessions != nil,
 		endpoints:   endpoints[:],
 		targets:     ownAddresses{},

@@ -96,8 +96,8 @@ func (m *metrics) spent(v *visit, took time.Duration) {
 		return // nobody knows how long it would have been
 	}
 	own := took
-	if !v.asked.IsZero() {
-		own = v.asked.Sub(v.started)
+	if v.asked > 0 {
+		own = v.asked
 		if !v.told {
 			m.phases.Observe(meter.App, took-own) // it did not answer
 		}

@@ -38,16 +38,16 @@ type visit struct {
 	assertion   string    // signed identity for the app, or empty
 	downstream  []fetched // tokens for other APIs
 
-	own   *endpoint   // that serves it; nil: the app, or nothing
-	waits meter.Waits // the innermost of the request's contexts, for those who wait on its behalf
-	asked time.Time   // when the request went to the app
-	told  bool        // the app has answered
+	own   *endpoint     // that serves it; nil: the app, or nothing
+	waits meter.Waits   // the innermost of the request's contexts, for those who wait on its behalf
+	asked time.Duration // after which the request went to the app; 0: it did not
+	told  bool          // the app has answered
 }
 
 // finish counts the request and writes its one event. Proxied requests that went well are worth a line only when asked for; what is
 // not logged costs nothing here.
 func (h *Handler) finish(v *visit, r *http.Request) {
-	took := h.now().Sub(v.started)
+	took := h.since(v.started)
 	h.metrics.observe(v.route, v.Status, v.reason, took)
 	v.endSpan(r)
 	h.metrics.spent(v, took)
