@@ -106,7 +106,7 @@ func prepareFront(t *testing.T, at there, out Outgoing) *front {
 	t.Helper()
 	f := &front{}
 	transport := NewTransport(at.Way).(transport)
-	u := New(Server{Scheme: "http", Host: at.Host, Transport: transport}, dropOwn, func(w http.ResponseWriter, _ *http.Request, err Error) {
+	u := New(Server{Scheme: "http", Host: at.Host, Transport: transport, Withheld: at.Withheld}, dropOwn, func(w http.ResponseWriter, _ *http.Request, err Error) {
 		f.mu.Lock()
 		f.failures = append(f.failures, err)
 		f.mu.Unlock()
@@ -149,7 +149,8 @@ func dropOwn(header http.Header) {
 
 // there is where a server is, and how it is reached.
 type there struct {
-	Host string
+	Host     string
+	Withheld *Names
 	Way
 }
 

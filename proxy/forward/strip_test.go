@@ -61,7 +61,7 @@ func TestS24OverTheWire(t *testing.T) {
 	t.Parallel()
 	app := newRawApp(t, okAnswer)
 	m := NewManaged([]string{"X-Employee", "X-Orders-Token"})
-	server := newFront(t, there{Host: app.address}, Outgoing{Errand: preparing(func(out, _ *http.Request) { m.Strip(out.Header) })})
+	server := newFront(t, there{Host: app.address, Withheld: m}, Outgoing{})
 	var request strings.Builder
 	request.WriteString("GET / HTTP/1.1\r\nHost: app\r\nConnection: close\r\nX-Innocent: 1\r\n")
 	for _, name := range spoofed {
@@ -91,9 +91,7 @@ func TestAdvisoryCVE2026_29054ConnectionCannotRemoveOurs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			app := newRawApp(t, okAnswer)
-			m := NewManaged(nil)
-			server := newFront(t, there{Host: app.address}, Outgoing{Errand: preparing(func(out, _ *http.Request) {
-				m.Strip(out.Header)
+			server := newFront(t, there{Host: app.address, Withheld: NewManaged(nil)}, Outgoing{Errand: preparing(func(out, _ *http.Request) {
 				out.Header["X-Postern-User"] = []string{"anna"}
 				out.Header["Authorization"] = []string{"Bearer ours"}
 			})})
